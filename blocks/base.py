@@ -1,4 +1,4 @@
-"""What all blocks share: where their pictures and docs are, and loading one by its name.
+"""What all blocks share: their two base classes, where their pictures and docs are, and loading one by its name.
 
 PrefectDown        our own Prefect server does not answer
 NoSuchBlock        nothing is saved under this name
@@ -8,8 +8,9 @@ StaleBlock         what is saved does not fit the block of this version
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Annotated, TypeVar
+from typing import Annotated, ClassVar, TypeVar
 
 from prefect.blocks.core import Block
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -18,10 +19,15 @@ from prefect.settings import get_current_settings
 from pydantic import BeforeValidator, HttpUrl, ValidationError, WithJsonSchema
 
 from caseproof.config.settings import Settings
+from caseproof.desks.abilities import DeskAbilities
+from caseproof.desks.base import Desk
 from caseproof.domain.codes import Code
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.domain.spelling import what_is_alike
 from caseproof.http.client import origin
+from caseproof.platforms.abilities import PlatformAbilities
+from caseproof.platforms.base import JobPlatform
+from caseproof.procedure.core.services import Services
 
 B = TypeVar("B", bound=Block)
 
@@ -69,6 +75,35 @@ AddressOrNone = Annotated[
     WithJsonSchema({"type": "string", "pattern": f"^({_ADDRESS})?$"}),
 ]
 """An ``Address``, or an empty text for none."""
+
+
+class PlatformBlock(Block):
+    """A job platform as a block of any kind: its name is the platform's name. It has no field of its own.
+
+    ``SYSTEM`` is what people call the system; ``ABILITIES`` what such a platform is able to do, and what that
+    depends on.
+    """
+
+    SYSTEM: ClassVar[str]
+    ABILITIES: ClassVar[PlatformAbilities]
+
+    @abstractmethod
+    def client(self) -> JobPlatform:
+        """A client of this platform. Raises BadInput for fields that no client can be made of; calls nobody."""
+
+
+class DeskBlock(Block):
+    """A ticket desk as a block of any kind: its name stands in the policy (`desk`). It has no field of its own.
+
+    ``SYSTEM`` and ``ABILITIES`` are as those of a ``PlatformBlock``.
+    """
+
+    SYSTEM: ClassVar[str]
+    ABILITIES: ClassVar[DeskAbilities]
+
+    @abstractmethod
+    def client(self, services: Services) -> Desk:
+        """A client of this desk. Raises BadInput for fields that no client can be made of; calls nobody."""
 
 
 def logo(name: str) -> HttpUrl:

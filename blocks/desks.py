@@ -1,16 +1,24 @@
-"""Ticket desks as Prefect blocks. A desk's NAME is the name of its saved block."""
+"""Ticket desks as Prefect blocks: the one that comes with Caseproof, and the list of all kinds.
+
+A desk's NAME is the name of its saved block. Each other kind has a file of its own beside this one.
+"""
 
 from __future__ import annotations
 
-from prefect.blocks.core import Block
+from typing import ClassVar
+
 from pydantic import Field
 
-from blocks.base import AddressOrNone, docs, logo
+from blocks.base import AddressOrNone, DeskBlock, docs, logo
+from caseproof.desks.abilities import DeskAbilities
+from caseproof.desks.embedded import ABILITIES
 from caseproof.desks.embedded import EmbeddedDesk as EmbeddedDeskClient
 from caseproof.procedure.core.services import Services
 
+__all__ = ["DESKS", "DeskBlock", "EmbeddedDesk"]
 
-class EmbeddedDesk(Block):
+
+class EmbeddedDesk(DeskBlock):
     """The ticket desk that comes with Caseproof. The block's name stands in the policy (`desk`).
 
     Its tickets are in Caseproof's own store, and its web app shows them.
@@ -29,6 +37,9 @@ class EmbeddedDesk(Block):
     _documentation_url = docs("desks")
     _logo_url = logo("desk")
 
+    SYSTEM: ClassVar[str] = "The embedded desk"
+    ABILITIES: ClassVar[DeskAbilities] = ABILITIES
+
     ticket_url: AddressOrNone = Field(
         default="",
         title="Ticket address",
@@ -41,5 +52,5 @@ class EmbeddedDesk(Block):
         return EmbeddedDeskClient(services.store, services.vault, services.clock, url_base=base)
 
 
-DESKS: tuple[type[EmbeddedDesk], ...] = (EmbeddedDesk,)
+DESKS: tuple[type[DeskBlock], ...] = (EmbeddedDesk,)
 """Every kind of desk; a new one is added here."""

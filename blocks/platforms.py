@@ -1,15 +1,22 @@
-"""Job platforms as Prefect blocks. A platform's NAME is the name of its saved block."""
+"""Job platforms as Prefect blocks: Prefect's own, and the list of all kinds. Its block's name is a platform's NAME.
+
+Each other kind has a file of its own beside this one.
+"""
 
 from __future__ import annotations
 
-from prefect.blocks.core import Block
+from typing import ClassVar
+
 from pydantic import ConfigDict, Field, SecretStr
 
-from blocks.base import Address, docs, logo, password_of_our_server
-from caseproof.platforms.prefect import PrefectJobsClient, TagConvention
+from blocks.base import Address, PlatformBlock, docs, logo, password_of_our_server
+from caseproof.platforms.abilities import PlatformAbilities
+from caseproof.platforms.prefect import ABILITIES, PrefectJobsClient, TagConvention
+
+__all__ = ["PLATFORMS", "PlatformBlock", "PrefectJobs"]
 
 
-class PrefectJobs(Block):
+class PrefectJobs(PlatformBlock):
     """Prefect deployments as jobs. The block's name is the platform's name.
 
     Caseproof stops a deployment, runs it again and reads its runs, on any Prefect server or Prefect Cloud.
@@ -32,6 +39,9 @@ class PrefectJobs(Block):
     _block_type_slug = "caseproof-prefect-jobs"
     _documentation_url = docs("platforms")
     _logo_url = logo("platform")
+
+    SYSTEM: ClassVar[str] = "Prefect"
+    ABILITIES: ClassVar[PlatformAbilities] = ABILITIES
 
     api_url: Address = Field(
         title="API address",
@@ -91,5 +101,5 @@ class PrefectJobs(Block):
         )
 
 
-PLATFORMS: tuple[type[PrefectJobs], ...] = (PrefectJobs,)
+PLATFORMS: tuple[type[PlatformBlock], ...] = (PrefectJobs,)
 """Every kind of platform; a new one is added here."""

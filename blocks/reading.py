@@ -10,8 +10,8 @@ from collections.abc import Mapping
 
 from pydantic import ValidationError
 
-from blocks.base import NoSuchBlock, PrefectDown, StaleBlock, load_block, saved_names
-from blocks.platforms import PLATFORMS, PrefectJobs
+from blocks.base import NoSuchBlock, PlatformBlock, PrefectDown, StaleBlock, load_block, saved_names
+from blocks.platforms import PLATFORMS
 from caseproof.config.strict_json import strict_json
 from caseproof.config.yaml_file import plain
 from caseproof.domain.errors import BadInput
@@ -19,12 +19,12 @@ from caseproof.domain.errors import BadInput
 PREFIX = "CASEPROOF_PLATFORM_"
 
 
-def read_platforms(only: str, environment: Mapping[str, str]) -> dict[str, PrefectJobs | StaleBlock]:
+def read_platforms(only: str, environment: Mapping[str, str]) -> dict[str, PlatformBlock | StaleBlock]:
     """The platforms by name, or the one that is asked for; one that cannot be used is its error, and leaves the others.
 
     Raises NoSuchBlock, PrefectDown, BadInput.
     """
-    found: dict[str, PrefectJobs | StaleBlock]
+    found: dict[str, PlatformBlock | StaleBlock]
     try:
         names = [only] if only else saved_names(PLATFORMS, "the platforms")
         found = {name: _usable(name) for name in names}
@@ -41,7 +41,7 @@ def read_platforms(only: str, environment: Mapping[str, str]) -> dict[str, Prefe
     return found
 
 
-def _usable(name: str) -> PrefectJobs | StaleBlock:
+def _usable(name: str) -> PlatformBlock | StaleBlock:
     try:
         return load_block(name, PLATFORMS, "platform")
     except StaleBlock as stale:
@@ -53,7 +53,7 @@ def variable(name: str) -> str:
     return PREFIX + name.upper().replace("-", "_")
 
 
-def _from(environment: Mapping[str, str], only: str) -> dict[str, PrefectJobs]:
+def _from(environment: Mapping[str, str], only: str) -> dict[str, PlatformBlock]:
     named = {
         name.removeprefix(PREFIX).lower().replace("_", "-"): name for name in environment if name.startswith(PREFIX)
     }
@@ -61,7 +61,7 @@ def _from(environment: Mapping[str, str], only: str) -> dict[str, PrefectJobs]:
     return {name: _described(variable, environment[variable]) for name, variable in chosen.items()}
 
 
-def _described(variable: str, text: str) -> PrefectJobs:
+def _described(variable: str, text: str) -> PlatformBlock:
     """The platform that a variable describes. Raises BadInput, which repeats no value: one may be a password."""
     problem = f"{variable} does not describe a platform"
     try:

@@ -16,7 +16,7 @@ from prefect.client.schemas.actions import BlockDocumentUpdate
 from prefect_email import EmailServerCredentials
 from pydantic import SecretStr, ValidationError
 
-from blocks.base import NoSuchBlock, PrefectDown, StaleBlock, load_block, require_prefect
+from blocks.base import NoSuchBlock, PlatformBlock, PrefectDown, StaleBlock, load_block, require_prefect
 from blocks.catalogue import register_blocks
 from blocks.channels import CONNECTS, TEAMS, VOICES, GoToCall, TeamsWebhook, TwilioVoice
 from blocks.desks import DESKS
@@ -182,7 +182,7 @@ def _block(entry: BlockEntry, kinds: tuple[type[Block], ...], where: str, wrong:
 def _refuse_unusable(block: Block, name: str) -> None:
     """Raises BadInput for what a client of it would refuse, like an address that is none."""
     match block:
-        case _ if isinstance(block, PLATFORMS):
+        case PlatformBlock():
             block.client().close()
         case TwilioVoice() | GoToCall():
             block.account(name)

@@ -11,11 +11,10 @@ from functools import partial
 
 from prefect_email import EmailServerCredentials
 
+from blocks.base import DeskBlock, PlatformBlock
 from blocks.channels import GoToCall, TeamsWebhook, TwilioVoice
-from blocks.desks import DESKS
 from blocks.inbox import RetailerMailbox
 from blocks.mail import account_of
-from blocks.platforms import PLATFORMS
 from blocks.setting_up import Change, SetupPlan
 from caseproof.channels.teams.card import Card
 from caseproof.doctor import Finding, outside, reaching
@@ -57,7 +56,7 @@ def _start(look: Examination, services: Services, change: Change) -> None:
     block, name, seconds = change.block, change.name, services.policy.mail.timeout_seconds
     what = f"{change.what} {name}"
     match block:
-        case _ if isinstance(block, PLATFORMS):
+        case PlatformBlock():
             answers = look.start(what, partial(outside.platform, name, block.client, Clocks()), seconds=_SECONDS)
             look.start(
                 f"pages of {name}", partial(outside.pages, name, block.client), after=[answers], seconds=_SECONDS
@@ -72,5 +71,5 @@ def _start(look: Examination, services: Services, change: Change) -> None:
             look.start(what, partial(_card, name, block, posts=change.is_one), seconds=_SECONDS)
         case GoToCall():
             look.start(what, partial(_connects, name, block))
-        case _ if isinstance(block, DESKS):
+        case DeskBlock():
             look.start(what, partial(outside.desk, name, partial(block.client, services)), seconds=_SECONDS)

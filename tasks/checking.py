@@ -14,8 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from blocks.base import StaleBlock
-from blocks.platforms import PrefectJobs
+from blocks.base import PlatformBlock, StaleBlock
 from blocks.reading import read_platforms
 from caseproof.config.expressions import MATCH_SECONDS
 from caseproof.domain.errors import CaseproofError
@@ -67,7 +66,7 @@ def _noted(services: Services, checked: Checked, dry_run: bool) -> Checked:
     return checked
 
 
-def _client(block: PrefectJobs | StaleBlock) -> JobPlatform:
+def _client(block: PlatformBlock | StaleBlock) -> JobPlatform:
     """Raises the error of a platform that cannot be used."""
     if isinstance(block, StaleBlock):
         raise block

@@ -126,7 +126,7 @@ def _sender() -> Send:
     )
 
 
-def _our_prefect() -> PrefectJobsClient:
+def _our_prefect() -> JobPlatform:
     settings = get_current_settings()
     if not settings.api.url:
         raise BadInput("PREFECT_API_URL is not set.", "Point it at the Prefect server that runs the cases.")

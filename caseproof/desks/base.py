@@ -2,18 +2,25 @@
 
 ``key`` arguments are idempotency keys (the case reference, or the case and step): a desk that takes none must look
 first and return what is there. Attachments and the status are read back from the desk; a success status proves nothing.
+
+DeskError                  the desk could not do it: it answered, and said no
+├── DeskDown               not reachable, hanging or overloaded: worth trying again later
+├── DeskCannot             it is not able to: its client declares so (``desks/abilities.py``)
+└── UnknownTicket          there is no such ticket (any more)
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from caseproof.desks.abilities import DeskAbilities, DeskAbility
 from caseproof.domain.codes import Code
 from caseproof.domain.errors import BadInput
-from caseproof.http.redaction import WordsOfOthers
+from caseproof.http.redaction import WordsOfOthers, redact, without_secrets
 
 
 class DeskError(WordsOfOthers):
@@ -26,6 +33,12 @@ class DeskDown(DeskError):
     """Not reachable, hanging or overloaded: worth trying again."""
 
     code = Code.DESK_DOWN
+
+
+class DeskCannot(DeskError):
+    """The desk is not able to do it, whoever asks and however often: why, and what a person does instead."""
+
+    code = Code.DESK_CANNOT
 
 
 class UnknownTicket(DeskError, BadInput):
@@ -59,8 +72,67 @@ class Attachment:
     sha256: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """What stands on a ticket. ``ours``: Caseproof wrote it; ``public``: the desk's customer reads it, too."""
+
+    id: str
+    by: str
+    text: str
+    at: datetime
+    ours: bool
+    public: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by", redact(self.by))
+        object.__setattr__(self, "text", without_secrets(self.text))
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """A ticket that a person raised on the desk: ``by`` whom (an address where the desk tells it), when, and why."""
+
+    ticket: Ticket
+    by: str
+    body: str
+    at: datetime
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "body", without_secrets(self.body))
+
+
+@dataclass(frozen=True, slots=True)
+class DeskProbe:
+    """What a desk answered when it was only asked whether it is there: ``found`` is a sentence for people.
+
+    ``clock`` is the desk's own time when it answered, where it tells it. ``lacks``: what we are not allowed to do
+    there, a sentence each with what to do about it.
+    """
+
+    found: str
+    clock: datetime | None = None
+    lacks: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "found", redact(self.found))
+        object.__setattr__(self, "lacks", tuple(map(redact, self.lacks)))
+
+
 class Desk(Protocol):
-    """A client of one ticket desk."""
+    """A client of one ticket desk.
+
+    What it is not able to do, it declares in ``abilities`` and answers with DeskCannot (``require``).
+    """
+
+    @property
+    def abilities(self) -> DeskAbilities:
+        """What this desk, as it is set up, is able to do."""
+
+    def close(self) -> None:
+        """Close the connections. Repeating it is harmless."""
+
+    def probe(self) -> DeskProbe:
+        """Read a little of the desk's tickets: whether it answers, lets us in, and what its clock says."""
 
     def find(self, key: str) -> Ticket | None:
         """The ticket that was created with this key, if any."""
@@ -71,8 +143,14 @@ class Desk(Protocol):
     def ticket(self, ticket_id: str) -> Ticket:
         """Read a ticket. Raises UnknownTicket."""
 
-    def comment(self, ticket_id: str, key: str, text: str) -> None:
-        """Add a comment once a key."""
+    def comment(self, ticket_id: str, key: str, text: str, *, public: bool = False) -> None:
+        """Add a comment once a key: for the team alone, or one that the desk's customer reads, too."""
+
+    def comments(self, ticket_id: str) -> Sequence[Comment]:
+        """What stands on the ticket, oldest first. Raises UnknownTicket."""
+
+    def raised(self, since: datetime) -> Sequence[Raised]:
+        """The tickets that people raised there after ``since`` and that are for us, oldest first; none of our own."""
 
     def attach(self, ticket_id: str, name: str, content: bytes, media_type: str) -> Attachment:
         """Attach a file; the same name with the same content is not attached twice."""
@@ -82,3 +160,12 @@ class Desk(Protocol):
 
     def set_status(self, ticket_id: str, status: TicketStatus) -> None:
         """Ask for a status; read the ticket to see whether it took."""
+
+
+def require(desk: Desk, ability: DeskAbility, of: str = "") -> None:
+    """Raises DeskCannot where the desk lacks this ability: why, and what a person does instead.
+
+    ``of`` is the ticket that it was asked for.
+    """
+    if lack := desk.abilities.lacks.get(ability):
+        raise DeskCannot(f"{of}: {lack.why}" if of else lack.why, lack.instead)

@@ -4,13 +4,38 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import datetime
 
 from caseproof.config.clock import Clock
-from caseproof.desks.base import Attachment, Ticket, TicketStatus, UnknownTicket
+from caseproof.desks.abilities import DeskAbilities, DeskAbility, Lack, all_but
+from caseproof.desks.base import (
+    Attachment,
+    Comment,
+    DeskProbe,
+    Raised,
+    Ticket,
+    TicketStatus,
+    UnknownTicket,
+    require,
+)
 from caseproof.evidence.vault import Vault
 from caseproof.store.store import Store
 from caseproof.store.tickets import AttachmentRow, TicketRow
 from caseproof.store.uow import UnitOfWork
+
+ABILITIES = all_but(
+    DeskAbility,
+    {
+        DeskAbility.COMMENT_PUBLIC: Lack(
+            "Nobody but the team reads its tickets.", "The retailer is told by mail, on the case's page."
+        ),
+        DeskAbility.RAISED: Lack(
+            "Its tickets are made by Caseproof alone.",
+            "Raise the case on the page Cases, or with `caseproof case open`.",
+        ),
+    },
+)
+"""What the desk that comes with Caseproof is able to do."""
 
 _ID = re.compile(r"T-([0-9]{6,18})")
 
@@ -23,6 +48,19 @@ class EmbeddedDesk:
         self._vault = vault
         self._clock = clock
         self._url_base = url_base.rstrip("/")
+
+    @property
+    def abilities(self) -> DeskAbilities:
+        """What this desk is able to do."""
+        return ABILITIES
+
+    def close(self) -> None:
+        """Nothing is open between two calls."""
+
+    def probe(self) -> DeskProbe:
+        """Read whether the store's tickets can be read."""
+        self.find("caseproof doctor")
+        return DeskProbe("its tickets can be read", self._clock())
 
     def find(self, key: str) -> Ticket | None:
         """The ticket that was created with this key, if any."""
@@ -42,11 +80,24 @@ class EmbeddedDesk:
         with self._store.reading() as uow:
             return self._ticket(_known(uow, ticket_id))
 
-    def comment(self, ticket_id: str, key: str, text: str) -> None:
-        """Add a comment once a key. Raises UnknownTicket."""
+    def comment(self, ticket_id: str, key: str, text: str, *, public: bool = False) -> None:
+        """Add a comment once a key. Raises UnknownTicket, DeskCannot."""
+        if public:
+            require(self, DeskAbility.COMMENT_PUBLIC)
         with self._store.uow() as uow:
             uow.tickets.comment(_known(uow, ticket_id).id, key, text, self._clock())
             uow.commit()
+
+    def comments(self, ticket_id: str) -> Sequence[Comment]:
+        """What stands on the ticket, oldest first. Raises UnknownTicket."""
+        with self._store.reading() as uow:
+            rows = uow.tickets.comments(_known(uow, ticket_id).id)
+        return [Comment(row.key, "Caseproof", row.text, row.at, ours=True) for row in rows]
+
+    def raised(self, since: datetime) -> Sequence[Raised]:  # noqa: ARG002
+        """Raises DeskCannot: nobody but Caseproof makes a ticket here."""
+        require(self, DeskAbility.RAISED)
+        return []
 
     def attach(self, ticket_id: str, name: str, content: bytes, media_type: str) -> Attachment:
         """Attach a file; the same name with the same content is not attached twice. Raises UnknownTicket.

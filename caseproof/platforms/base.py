@@ -11,6 +11,7 @@ by (retailer, marketplace, connection) stay as they are, for they are keys.
 PlatformError              the platform could not do it
 ├── PlatformDown           not reachable, hanging or overloaded: worth trying again later
 ├── PlatformRefused        it answered, and said no (credentials, permissions, a state it does not allow)
+├── PlatformCannot         it is not able to: its client declares so (``platforms/abilities.py``)
 ├── UnknownJob             there is no such job (any more)
 └── UnknownRun             there is no such run
 
@@ -29,6 +30,7 @@ from caseproof.domain.codes import Code
 from caseproof.domain.errors import BadInput
 from caseproof.domain.vocabulary import Scope
 from caseproof.http.redaction import WordsOfOthers, redact, redact_address, without_secrets
+from caseproof.platforms.abilities import Ability, PlatformAbilities
 
 
 class PlatformError(WordsOfOthers):
@@ -45,6 +47,12 @@ class PlatformRefused(PlatformError):
     """The platform answered and refused."""
 
     code = Code.PLATFORM_REFUSED
+
+
+class PlatformCannot(PlatformError):
+    """The platform is not able to do it, whoever asks and however often: why, and what a person does instead."""
+
+    code = Code.PLATFORM_CANNOT
 
 
 class UnknownJob(PlatformError, BadInput):
@@ -194,14 +202,17 @@ class RunPage:
 class Probe:
     """What a platform answered when it was only asked whether it is there: ``found`` is a sentence for people.
 
-    ``clock`` is the platform's own time when it answered, where it tells it.
+    ``clock`` is the platform's own time when it answered, where it tells it. ``lacks``: what we are not allowed to do
+    there, a sentence each with what to do about it ("The key may not pause jobs: give it the right ...").
     """
 
     found: str
     clock: datetime | None
+    lacks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _redact(self, redact, "found")
+        object.__setattr__(self, "lacks", tuple(map(redact, self.lacks)))
 
 
 def _redact(told: object, how: Callable[[str], str], *names: str) -> None:
@@ -212,7 +223,17 @@ def _redact(told: object, how: Callable[[str], str], *names: str) -> None:
 
 
 class JobPlatform(Protocol):
-    """A client of one job platform."""
+    """A client of one job platform.
+
+    What it is not able to do, it declares in ``abilities`` and answers with PlatformCannot (``require``).
+    """
+
+    @property
+    def abilities(self) -> PlatformAbilities:
+        """What this platform, as it is set up, is able to do."""
+
+    def close(self) -> None:
+        """Close the connections. Repeating it is harmless."""
 
     def probe(self) -> Probe:
         """Read a little of the platform's jobs: whether it answers, lets us in, and what its clock says."""
@@ -264,3 +285,18 @@ class JobPlatform(Protocol):
 
     def page(self, run: Run) -> RunPage:
         """Where the platform shows this run to people."""
+
+    def remove(self, job_id: str) -> None:
+        """Take the job off for good: ``standing`` tells then that it is stopped, or raises UnknownJob.
+
+        Repeating it is harmless. A platform that lacks ``Ability.REMOVE`` leaves a removed job stopped (J9).
+        """
+
+
+def require(platform: JobPlatform, ability: Ability, of: str = "") -> None:
+    """Raises PlatformCannot where the platform lacks this ability: why, and what a person does instead.
+
+    ``of`` is the job or the run that it was asked for.
+    """
+    if lack := platform.abilities.lacks.get(ability):
+        raise PlatformCannot(f"{of}: {lack.why}" if of else lack.why, lack.instead)

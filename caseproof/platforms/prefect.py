@@ -29,6 +29,7 @@ from caseproof.domain.spelling import what_is_alike
 from caseproof.domain.vocabulary import Scope
 from caseproof.http.api import HttpApi
 from caseproof.http.client import Answer, Transport, credentials
+from caseproof.platforms.abilities import Ability, Lack, PlatformAbilities, all_but
 from caseproof.platforms.base import (
     Job,
     Listed,
@@ -42,6 +43,7 @@ from caseproof.platforms.base import (
     Survey,
     UnknownJob,
     UnknownRun,
+    require,
 )
 from caseproof.platforms.prefect_lists import PrefectLists, portions, started
 from caseproof.platforms.prefect_pages import advice, look_at_pages
@@ -62,6 +64,18 @@ from caseproof.platforms.prefect_wire import (
 
 OURS = "caseproof"
 """The tag of our own deployments (prefect.yaml)."""
+
+ABILITIES = all_but(
+    Ability,
+    {
+        Ability.REMOVE: Lack(
+            "A deleted deployment takes its runs' names with it, and they are evidence.",
+            "A removal switches the deployment's schedules off and leaves it there; delete it on its page in Prefect.",
+        ),
+        Ability.RENDERED: Lack("It has a page of its own for each run.", "That page is photographed."),
+    },
+)
+"""What Prefect is able to do, be it a server of one's own or Prefect Cloud."""
 
 CANCEL_PASSES = 3  # a stop looks this often for runs that slipped in while it cancelled
 
@@ -111,6 +125,10 @@ class PrefectJobsClient:
         self._lists = PrefectLists(self._api)
         self._ids: dict[str, str] = {}
         self._names: dict[str, str] = {}
+
+    @property
+    def abilities(self) -> PlatformAbilities:
+        return ABILITIES
 
     def __enter__(self) -> Self:
         return self
@@ -284,6 +302,9 @@ class PrefectJobsClient:
         address = f"{self._ui}/runs/flow-run/{run.id}?tab=Details"
         empty = advice(self._ui, self._api.address)
         return RunPage(address, (run.name, run.id), "Completed", storage, own=own, advice=empty)
+
+    def remove(self, job_id: str) -> None:
+        require(self, Ability.REMOVE, job_id)
 
     # -- reading Prefect -------------------------------------------------------------------------------------
 

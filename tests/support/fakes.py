@@ -25,6 +25,7 @@ from caseproof.domain.errors import BadInput
 from caseproof.domain.vocabulary import Scope
 from caseproof.evidence.screenshot import Shot
 from caseproof.evidence.vault import Evidence, Vault
+from caseproof.platforms.abilities import Ability, Lack, all_but
 from caseproof.platforms.base import (
     Job,
     Listed,
@@ -37,6 +38,7 @@ from caseproof.platforms.base import (
     Survey,
     UnknownJob,
     UnknownRun,
+    require,
 )
 
 START = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
@@ -147,6 +149,7 @@ class FakePlatform:
         self.page_size = 100
         self.carries_out: Callable[[Mapping[str, str]], bool] = lambda _: True
         self.parameters: list[Mapping[str, str]] = []
+        self.abilities = all_but(Ability, {Ability.RENDERED: Lack("It has pages.", "They are photographed.")})
 
     # -- what tests do to it -------------------------------------------------------------------------------------
 
@@ -193,6 +196,9 @@ class FakePlatform:
         return self.held[job_id].active
 
     # -- what Caseproof asks ---------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        pass
 
     def probe(self) -> Probe:
         found = f"{self.url} has {len(self.held)} jobs"
@@ -254,6 +260,10 @@ class FakePlatform:
             return sorted(later, key=lambda run: (run.started_at, run.id))
 
         return self.faulty.do("runs_since", job_id, read)
+
+    def remove(self, job_id: str) -> None:
+        require(self, Ability.REMOVE)
+        self.faulty.do("remove", job_id, lambda: self.held.pop(job_id, None))
 
     def page(self, run: Run) -> RunPage:
         return RunPage(run.url, (run.name, run.id), "Succeeded")
@@ -339,8 +349,8 @@ class FaultyDesk(EmbeddedDesk):
     def create(self, key: str, subject: str, body: str) -> Any:
         return self.faulty.do("create", key, lambda: super(FaultyDesk, self).create(key, subject, body))
 
-    def comment(self, ticket_id: str, key: str, text: str) -> None:
-        self.faulty.do("comment", key, lambda: super(FaultyDesk, self).comment(ticket_id, key, text))
+    def comment(self, ticket_id: str, key: str, text: str, *, public: bool = False) -> None:
+        self.faulty.do("comment", key, lambda: super(FaultyDesk, self).comment(ticket_id, key, text, public=public))
 
     def attach(self, ticket_id: str, name: str, content: bytes, media_type: str) -> Any:
         return self.faulty.do(
