@@ -12,9 +12,10 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, TypeVar
+from http import HTTPStatus
+from typing import Any, Protocol, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -32,7 +33,20 @@ PATIENCE_SECONDS = 60.0  # how long one call waits in all for a server that says
 LONGEST_SECONDS = 365 * 86_400.0  # a longer Retry-After says no more than this
 
 _NOTHING_DONE = frozenset({429, 503})
-_NOT_SENT = frozenset({Fault.NOT_REACHED, Fault.UNTRUSTED})
+_NOT_SENT = frozenset({Fault.NOT_REACHED, Fault.UNTRUSTED, Fault.PROXY})
+
+
+class Login(Protocol):
+    """What lets us in and does not last: a token that is fetched, and fetched anew when it is not accepted any more."""
+
+    def headers(self) -> Mapping[str, str]:
+        """The headers of the next call. May raise what the caller is to get."""
+
+    def renew(self, rejected: Mapping[str, str]) -> bool:
+        """These headers were not accepted (401): whether others are to be had now.
+
+        Many calls may be told so at once: one of them fetches, and all get what it fetched.
+        """
 
 
 class HttpApi:
@@ -43,7 +57,9 @@ class HttpApi:
     ``around`` is entered for each single question, and left before any wait: it bounds how many are under way at once.
     Safe to use from several threads.
 
-    Making one raises ``refused`` where the address cannot be used.
+    ``login`` gives headers that do not last, and is asked once a call for others where they are not accepted. ``ca``
+    (PEM) and ``proxy`` are as ``HttpClient`` says. Making one raises ``refused`` where the address, the certificate or
+    the proxy cannot be used.
     """
 
     def __init__(
@@ -54,6 +70,9 @@ class HttpApi:
         down: type[CaseproofError],
         refused: type[CaseproofError],
         headers: Mapping[str, str] | None = None,
+        login: Login | None = None,
+        ca: str = "",
+        proxy: str = "",
         transport: Transport | None = None,
         sleep: Callable[[float], None] = time.sleep,
         left: Collection[int] = (),
@@ -64,14 +83,27 @@ class HttpApi:
         self.address = shown(base_url)
         self._down, self._refused = down, refused
         self._sleep = sleep
+        self._login = login
+        self._proxy = shown(proxy) if proxy else ""
         if not is_usable(base_url):
             raise refused(
                 f"The address of {name} cannot be used ({self.address}).",
                 "Give one that starts with http:// or https:// and has no `?`.",
             )
-        self._client = HttpClient(
-            base_url, connect_seconds=CONNECT_SECONDS, read_seconds=READ_SECONDS, headers=headers, transport=transport
-        )
+        try:
+            self._client = HttpClient(
+                base_url,
+                connect_seconds=CONNECT_SECONDS,
+                read_seconds=READ_SECONDS,
+                headers=headers,
+                transport=transport,
+                ca=ca,
+                proxy=proxy,
+            )
+        except ValueError as wrong:
+            raise refused(
+                f"What is set up for {name} cannot be used: {wrong}.", "Correct the certificate or the proxy there."
+            ) from None
 
     def close(self) -> None:
         """Close the connections."""
@@ -84,30 +116,43 @@ class HttpApi:
         *,
         reads: bool | None = None,
         json: Any = None,
+        form: Mapping[str, str | Sequence[str]] | None = None,
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
-        form: Mapping[str, str] | None = None,
         files: Mapping[str, Upload] | None = None,
     ) -> Answer:
         """The answer: a success, a 404, or what is ``left`` to the caller. All else is raised: ``down``, ``refused``.
 
         ``reads`` says that the call changes nothing and may be repeated after a lost answer: true of a GET,
-        and to be told of a search by POST. ``json`` is the body, or ``form``, or ``files`` are.
+        and to be told of a search by POST. ``json`` is the body, or ``form``, or ``files`` are; ``headers`` are of
+        this call alone.
         """
         repeatable = method == "GET" if reads is None else reads
-        attempt, patience = 1, PATIENCE_SECONDS
+        attempt, patience, renewed = 1, PATIENCE_SECONDS, self._login is None
         while True:
             asked = None
+            ours = self._login.headers() if self._login else {}
             try:
                 with self._around():
                     answer = self._client.ask(
-                        method, path, json=json, params=params, headers=headers, form=form, files=files
+                        method,
+                        path,
+                        json=json,
+                        params=params,
+                        headers={**(headers or {}), **ours},
+                        form=form,
+                        files=files,
                     )
             except CallFailed as failed:
                 may_repeat = failed.fault is not Fault.UNSENDABLE and (repeatable or failed.fault in _NOT_SENT)
                 if attempt == TRIES or not may_repeat:
                     raise self._without_answer(failed) from None
             else:
+                # A 401 says that nothing was done, so even a write may be sent again with another token.
+                if self._login and not renewed and answer.status == HTTPStatus.UNAUTHORIZED:
+                    renewed = True
+                    if self._login.renew(ours):
+                        continue
                 asked = retry_after(answer)
                 given_up = attempt == TRIES if asked is None else asked > patience
                 if given_up or not _worth_repeating(answer, repeatable):
@@ -124,12 +169,14 @@ class HttpApi:
         try:
             return shape.validate_json(answer.content)
         except ValidationError:  # its text repeats what was answered
-            raise self.not_the_api() from None
+            raise self.not_the_api(answer) from None
 
-    def not_the_api(self) -> CaseproofError:
-        """The error for an answer that the API would not give."""
+    def not_the_api(self, answer: Answer | None = None) -> CaseproofError:
+        """The error for an answer that the API would not give; of a web page it tells the title."""
+        title = answer.page_title if answer else None
+        what = "something that is not" if title is None else f"a web page{_titled(title)}: something that is not"
         return self._refused(
-            f"{self.address} answered something that is not {self.name}.",
+            f"{self.address} answered {what} {self.name}.",
             "Check the API address, and whether a login page or a proxy stands in front of it.",
         )
 
@@ -137,9 +184,9 @@ class HttpApi:
         if answer.is_success or answer.is_missing or answer.status in self._left:
             return answer
         if answer.is_overloaded:
-            asked = retry_after(answer)
+            asked, told = retry_after(answer), f"{answer.status}{_page(answer)}"
             raise self._down(
-                f"{self._subject} at {self.address} is overloaded or broken (it answered {answer.status}).",
+                f"{self._subject} at {self.address} is overloaded or broken (it answered {told}).",
                 "Try again later; if it stays so, look at its own log."
                 if asked is None
                 else f"Try again in {_for_people(asked)}: it asks to be left alone until then.",
@@ -152,7 +199,7 @@ class HttpApi:
         if answer.is_redirect:
             raise self.not_the_api()
         raise self._refused(
-            f"{self._subject} at {self.address} refused (it answered {answer.status}{_reason(answer)}).",
+            f"{self._subject} at {self.address} refused (it answered {answer.status}{_reason(answer)}{_page(answer)}).",
             "Look at what it says; nothing was repeated.",
         )
 
@@ -162,8 +209,20 @@ class HttpApi:
                 f"The credentials for {self.name} hold characters that cannot be sent.",
                 "Enter them again, without line breaks.",
             )
-        if failed.fault in _NOT_SENT:
+        if failed.fault is Fault.UNTRUSTED:
+            problem = f"cannot be reached safely: its certificate is not trusted ({failed.detail})"
+            action = (
+                "Check the address. Has it a certificate of an authority of its own? Give that authority's certificate "
+                "(PEM) where the system is set up, or add it to this machine's own list."
+            )
+        elif failed.fault is Fault.PROXY:
+            through = f"the proxy {self._proxy}" if self._proxy else "the proxy of this machine"
+            problem = f"cannot be reached: {through} does not let the call through ({failed.detail})"
+            action = "Check the proxy that is set up, and what it asks for."
+        elif failed.fault in _NOT_SENT:
             problem, action = "cannot be reached", "Check that it runs and that the address is right."
+            if self._proxy:
+                action = f"Check that it runs, that the address is right, and that the proxy {self._proxy} is."
         else:
             problem = (
                 "did not answer in time"
@@ -198,6 +257,16 @@ def _for_people(seconds: float) -> str:
     if seconds < 120:  # two minutes: less is told in seconds
         return f"{math.ceil(seconds)} seconds"
     return f"{math.ceil(seconds / 60)} minutes"
+
+
+def _page(answer: Answer) -> str:
+    """What a web page says in the place of an answer: it is a proxy's, or a server's in front of the API."""
+    title = answer.page_title
+    return "" if title is None else f" with a web page{_titled(title)}, as a proxy in front of it does"
+
+
+def _titled(title: str) -> str:
+    return f" titled {redact(title)!r}" if title else ""
 
 
 def _reason(answer: Answer) -> str:

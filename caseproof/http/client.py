@@ -11,6 +11,7 @@ import base64
 import json
 import logging
 import math
+import re
 import ssl
 import time
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from functools import cache
+from html import unescape
 from http import HTTPStatus
 from typing import Any, Self
 
@@ -29,6 +31,9 @@ KEPT_SECONDS = 3.0  # less than servers keep an idle connection (5): a write on 
 
 LARGEST = 100_000_000
 """The largest answer that is read, in bytes."""
+
+_PAGE = re.compile(rb"\s*<(!doctype html|html)", re.IGNORECASE)
+_TITLE = re.compile(r"<title[^>]*>([^<]*)", re.IGNORECASE)
 
 Transport = httpx.BaseTransport
 """What carries the calls; tests hand in one of their own."""
@@ -47,6 +52,8 @@ class Fault(StrEnum):
     """The connection was never made, so nothing was done."""
     UNTRUSTED = "untrusted"
     """The other side's certificate is not valid; nothing was sent."""
+    PROXY = "proxy"
+    """The proxy did not let the call through; nothing was done."""
     UNSENDABLE = "unsendable"
     """A header holds characters that cannot be sent, as a credential with a line break does; nothing was sent."""
     TOO_SLOW = "too slow"
@@ -110,6 +117,14 @@ class Answer:
         return self.content.decode(errors="replace")
 
     @property
+    def page_title(self) -> str | None:
+        """What a web page is called ("" where it has no title); None of an answer that is none."""
+        if "html" not in self.headers.get("content-type", "").lower() and not _PAGE.match(self.content[:1000]):
+            return None
+        found = _TITLE.search(self.content[:20_000].decode(errors="replace"))
+        return " ".join(unescape(found[1]).split())[:80] if found else ""
+
+    @property
     def date(self) -> datetime | None:
         """The server's own time when it answered, aware, in whole seconds: its ``Retry-After`` is on that clock."""
         return http_date(self.headers.get("date", ""))
@@ -145,8 +160,9 @@ class HttpClient:
     """Calls one server, with paths relative to ``base_url``. Safe to use from several threads; keeps its connections.
 
     ``trust_env`` is whether the environment's proxy and certificates count. ``server_name`` is whose certificate is
-    asked for where ``base_url`` names an IP address that was looked up before. An address that is none, and a header
-    that cannot be sent, show at the first call.
+    asked for where ``base_url`` names an IP address that was looked up before. ``ca`` are certificates (PEM) that are
+    trusted besides the system's; ``proxy`` is the address of one that all calls go through. An address that is none,
+    and a header that cannot be sent, show at the first call; raises ValueError for a ``ca`` or ``proxy`` that is none.
     """
 
     def __init__(
@@ -160,6 +176,8 @@ class HttpClient:
         trust_env: bool = True,
         transport: Transport | None = None,
         server_name: str = "",
+        ca: str = "",
+        proxy: str = "",
     ) -> None:
         self._base = base_url.rstrip("/")
         self._extensions = {"sni_hostname": server_name} if server_name else None
@@ -171,7 +189,8 @@ class HttpClient:
                 max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS, keepalive_expiry=KEPT_SECONDS
             ),
             trust_env=trust_env,
-            verify=certificates(trust_env=trust_env),
+            verify=certificates(trust_env=trust_env, ca=ca),
+            proxy=_proxy(proxy),
             follow_redirects=follow_redirects,
         )
 
@@ -234,9 +253,31 @@ def _limited(response: httpx.Response, most: int, ends: float) -> bytes:
 
 
 @cache
-def certificates(*, trust_env: bool) -> ssl.SSLContext:
-    """Whom a client trusts; reading them takes a while, so it is done once a process."""
-    return httpx.create_ssl_context(trust_env=trust_env)
+def certificates(*, trust_env: bool, ca: str = "") -> ssl.SSLContext:
+    """Whom a client trusts: the library's and the system's own list, and ``ca`` (PEM) besides.
+
+    Reading them takes a while, so it is done once a process. Raises ValueError for a ``ca`` that is no certificate.
+    """
+    context = httpx.create_ssl_context(trust_env=trust_env)
+    if trust_env:
+        context.load_default_certs()  # a company's own authority stands there, and not in the library's list
+    if "PRIVATE KEY" in ca:
+        raise ValueError("a private key stands there, and only the certificate is wanted")
+    if ca:
+        try:
+            context.load_verify_locations(cadata=ca.encode("ascii").decode())
+        except (ssl.SSLError, ValueError):
+            raise ValueError("this is no certificate in PEM (-----BEGIN CERTIFICATE-----)") from None
+    return context
+
+
+def _proxy(address: str) -> httpx.Proxy | None:
+    if not address:
+        return None
+    url = _url(address)
+    if url is None or url.scheme not in ("http", "https") or not url.host:
+        raise ValueError("this is no address of a proxy (http://host:port)")
+    return httpx.Proxy(url)
 
 
 def is_busy(error: BaseException) -> bool:
@@ -297,6 +338,9 @@ def _failed(error: Exception) -> CallFailed:
             return CallFailed(Fault.UNTRUSTED, cause.verify_message)
         cause = cause.__cause__ or cause.__context__
     fault = Fault.BROKEN
+    if isinstance(error, httpx.ProxyError):
+        # Of its words only the number: the rest is the proxy's own, and may repeat who we are.
+        return CallFailed(Fault.PROXY, next(iter(re.findall(r"\b[45]\d\d\b", str(error))), "no answer"))
     if isinstance(error, httpx.LocalProtocolError):
         fault = Fault.UNSENDABLE
     elif isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from caseproof.up.processes import free_port
 from tests.support import loopback
 from tests.support.loopback import Loopback
 
-OK = (200, {}, b"{}")
+OK: loopback.Answer = (200, {}, b"{}")
 
 
 @pytest.fixture
@@ -151,6 +152,28 @@ def test_a_certificate_that_nobody_signed_is_untrusted_and_the_reason_is_told(tl
     assert failed.fault is Fault.UNTRUSTED
     assert "self-signed" in failed.detail
     assert server.asked == []
+
+
+def test_a_certificate_of_an_authority_of_ones_own_is_trusted_where_that_is_given(
+    tls: ssl.SSLContext, certificate: Path
+) -> None:
+    own = certificate.read_text().partition("-----BEGIN PRIVATE KEY")[0]
+    with Loopback({"/": OK}, tls=tls) as server, client(server.url, ca=own) as api:
+        assert api.ask("GET", "").is_success
+    with pytest.raises(ValueError, match="a private key stands there"):
+        certificates(trust_env=False, ca=certificate.read_text())
+
+
+def test_calls_go_through_a_proxy_and_one_that_lets_nothing_through_is_told_from_the_other_side(
+    server: Loopback,
+) -> None:
+    server.answers |= {"http://shop.example.com/api": OK}
+    with client("http://shop.example.com/api", proxy=server.url) as api:
+        assert api.ask("GET", "").status == 404
+    assert server.asked[0][1] == "http://shop.example.com/api/"
+    refused = fault("https://shop.example.com", proxy=server.url)
+    assert refused.fault is Fault.PROXY
+    assert fault("http://shop.example.com", proxy=f"http://127.0.0.1:{free_port()}").fault is Fault.NOT_REACHED
 
 
 def test_a_server_that_is_called_by_an_address_is_asked_for_the_certificate_of_its_name(tls: ssl.SSLContext) -> None:

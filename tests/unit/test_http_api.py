@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 import pytest
@@ -11,6 +15,7 @@ from pydantic import TypeAdapter
 from caseproof.domain.errors import CaseproofError
 from caseproof.http.api import HttpApi
 from caseproof.http.client import credentials
+from caseproof.http.tokens import ClientCredentials
 
 Told = httpx.Response | Exception
 
@@ -40,7 +45,7 @@ class Nightly:
             raise told
         return told
 
-    def api(self, url: str = "http://nightly.example.com/api", key: str = "hunter2") -> HttpApi:
+    def api(self, url: str = "http://nightly.example.com/api", key: str = "hunter2", **more: Any) -> HttpApi:
         return HttpApi(
             url,
             "the Nightly API",
@@ -49,6 +54,7 @@ class Nightly:
             headers=credentials(None, key),
             transport=httpx.MockTransport(self),
             sleep=self.waits.append,
+            **more,
         )
 
 
@@ -229,3 +235,102 @@ def test_a_key_with_a_line_break_is_refused_at_once_without_telling_it() -> None
         nightly.api().call("GET", "jobs")
     assert nightly.calls == 1
     assert tells_no_secret(error.value)
+
+
+def test_a_proxys_page_in_the_place_of_an_answer_is_called_one_and_tells_its_title() -> None:
+    page = b"<!DOCTYPE html><html><head><title>ERROR: The requested URL &amp; so on</title></head></html>"
+    broken = httpx.Response(502, content=page, headers={"Content-Type": "text/html"})
+    with pytest.raises(
+        Down, match="502 with a web page titled 'ERROR: The requested URL & so on', as a proxy"
+    ) as error:
+        Nightly([broken]).api().call("GET", "jobs")
+    assert tells_no_secret(error.value)
+
+
+class Keys:
+    """A login whose first key is not accepted any more."""
+
+    def __init__(self, *keys: str) -> None:
+        self.keys, self.renewed = list(keys), 0
+
+    def headers(self) -> dict[str, str]:
+        return credentials(None, self.keys[0])
+
+    def renew(self, rejected: Mapping[str, str]) -> bool:
+        assert rejected == self.headers()
+        self.renewed += 1
+        return len(self.keys) > 1 and bool(self.keys.pop(0))
+
+
+def test_a_key_that_is_not_accepted_any_more_is_renewed_once_and_even_a_write_is_sent_again() -> None:
+    nightly, keys = Nightly([httpx.Response(401), OK]), Keys("old", "new")
+    assert nightly.api(login=keys).call("POST", "runs").is_success
+    assert (nightly.calls, keys.renewed, keys.keys) == (2, 1, ["new"])
+
+
+@pytest.mark.parametrize("keys", [Keys("old"), Keys("old", "no better", "never asked for")])
+def test_where_the_renewed_key_is_not_accepted_either_it_is_refused(keys: Keys) -> None:
+    nightly = Nightly([httpx.Response(401)])
+    with pytest.raises(Refused, match="does not accept our credentials"):
+        nightly.api(login=keys).call("GET", "jobs")
+    assert keys.renewed == 1
+
+
+@pytest.mark.parametrize("wrong", [{"ca": "-----BEGIN nothing"}, {"ca": "ключ"}, {"proxy": "proxy:3128"}])
+def test_a_certificate_or_a_proxy_that_is_none_is_refused_when_it_is_set_up(wrong: dict[str, str]) -> None:
+    with pytest.raises(Refused, match=r"cannot be used: this is no"):
+        Nightly([OK]).api(**wrong)
+
+
+@dataclass
+class Tokens:
+    """A token server, and a service that takes its last token alone."""
+
+    given: list[str] = field(default_factory=list)
+    asked: list[httpx.Request] = field(default_factory=list)
+    lasts: float | None = 3600
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/oauth/token":
+            self.asked.append(request)
+            self.given.append(f"token-{len(self.given)}")
+            time.sleep(0.02)  # so that many threads wait for the same one
+            return httpx.Response(200, json={"access_token": self.given[-1], "expires_in": self.lasts})
+        right = self.given and request.headers["Authorization"] == f"Bearer {self.given[-1]}"
+        return OK if right else httpx.Response(401)
+
+    def api(self, monotonic: Callable[[], float] = time.monotonic, **how: Any) -> HttpApi:
+        carried = httpx.MockTransport(self)
+        login = ClientCredentials(
+            "http://login.example.com/oauth/token", "us", "hunter2",
+            down=Down, refused=Refused, transport=carried, monotonic=monotonic, **how,
+        )  # fmt: skip
+        return HttpApi("http://x.example.com", "it", down=Down, refused=Refused, login=login, transport=carried)
+
+
+def test_many_calls_at_once_fetch_one_token_and_a_revoked_one_is_fetched_anew_once() -> None:
+    tokens = Tokens()
+    api = tokens.api()
+    with ThreadPoolExecutor(12) as pool:
+        for revoked in range(3):
+            assert all(pool.map(lambda _: api.call("GET", "jobs").is_success, range(24)))
+            assert len(tokens.given) == revoked + 1
+            tokens.given[-1] = "revoked meanwhile"
+
+
+def test_a_token_is_fetched_anew_before_it_ends() -> None:
+    now = [0.0]
+    tokens = Tokens(lasts=100)
+    api = tokens.api(lambda: now[0])
+    for now[0], fetched in ((0, 1), (69, 1), (71, 2), (140, 2), (142, 3)):
+        api.call("GET", "jobs")
+        assert len(tokens.given) == fetched
+
+
+@pytest.mark.parametrize(("sends", "form", "header"), [("header", False, True), ("form", True, False)])
+def test_the_token_server_is_told_who_we_are_as_it_wants_it(sends: str, form: bool, header: bool) -> None:
+    tokens = Tokens()
+    tokens.api(sends=sends, scope="jobs").call("GET", "jobs")
+    asked = tokens.asked[0]
+    assert (b"client_secret=hunter2" in asked.content, "Authorization" in asked.headers) == (form, header)
+    assert b"scope=jobs" in asked.content
