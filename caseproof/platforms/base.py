@@ -20,10 +20,12 @@ docs/platforms.md tells how to add one. All times are aware datetimes in UTC, re
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import repeat
 from typing import Protocol
 
 from caseproof.domain.codes import Code
@@ -176,6 +178,46 @@ class Run:
         _redact(self, without_secrets, "message")
         _redact(self, redact, "name", "said")
         _redact(self, redact_address, "url")
+
+
+def runs_of_columns(
+    ids: Sequence[str],
+    jobs: Sequence[str],
+    states: Sequence[RunState],
+    said: Sequence[str],
+    started_at: Sequence[datetime | None],
+    ended_at: Sequence[datetime | None],
+    *,
+    names: Sequence[str] | None = None,
+    messages: Sequence[str] | None = None,
+    urls: Sequence[str] | None = None,
+) -> list[Run]:
+    """The runs of a page that came in columns, for a check that reads a million of them; the same as ``Run(...)`` each.
+
+    Redaction stands here as it stands there, once for each text that differs. Without ``names`` a run goes by its id,
+    which is a key and stays as it is.
+    """
+    runs = list(map(object.__new__, repeat(Run, len(ids))))
+    nothing = repeat("")
+    columns: tuple[tuple[str, Iterable[object]], ...] = (
+        ("id", ids),
+        ("name", ids if names is None else _each_once(redact, names)),
+        ("job", jobs),
+        ("state", states),
+        ("said", _each_once(redact, said)),
+        ("message", nothing if messages is None else _each_once(without_secrets, messages)),
+        ("url", nothing if urls is None else _each_once(redact_address, urls)),
+        ("started_at", started_at),
+        ("ended_at", ended_at),
+    )
+    for name, values in columns:  # a frozen class guards its attributes, the slots below it do not
+        deque(map(getattr(Run, name).__set__, runs, values), maxlen=0)
+    return runs
+
+
+def _each_once(how: Callable[[str], str], texts: Sequence[str]) -> Iterable[str]:
+    known = {text: how(text) if text else text for text in set(texts)}
+    return map(known.__getitem__, texts)
 
 
 @dataclass(frozen=True, slots=True)

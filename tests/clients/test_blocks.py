@@ -32,6 +32,7 @@ from blocks.inbox import MAILBOXES, RetailerMailbox
 from blocks.mail import account_of
 from blocks.platforms import PLATFORMS, PrefectJobs
 from blocks.setting_up import carry_out, make_plan
+from blocks.sql_jobs import SqlJobTable
 from caseproof.config.clock import utc_now
 from caseproof.config.settings import Settings
 from caseproof.domain.errors import BadInput
@@ -84,6 +85,12 @@ class TestPrefectJobs(StandardSuite):
         return PrefectJobs
 
 
+class TestSqlJobTable(StandardSuite):
+    @pytest.fixture
+    def block(self) -> type[Block]:
+        return SqlJobTable
+
+
 class TestEmbeddedDesk(StandardSuite):
     @pytest.fixture
     def block(self) -> type[Block]:
@@ -120,7 +127,7 @@ class TestGoToCall(StandardSuite):
 def test_the_slugs_never_change_because_saved_blocks_are_found_by_them() -> None:
     slugs = [kind.get_block_type_slug() for kind in OURS]
     assert slugs == [
-        "caseproof-prefect-jobs", "caseproof-embedded-desk", "caseproof-retailer-mailbox",
+        "caseproof-prefect-jobs", "caseproof-sql-job-table", "caseproof-embedded-desk", "caseproof-retailer-mailbox",
         "caseproof-teams-webhook", "caseproof-twilio-voice", "caseproof-goto-call",
     ]  # fmt: skip
 

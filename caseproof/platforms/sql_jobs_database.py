@@ -1,0 +1,298 @@
+"""The database that a table of jobs is in: transactions that read, transactions that write, and its errors for people.
+
+A transaction that reads sees one moment and cannot write, whatever a query calls. Nothing waits for longer than the
+time-out: not for a lock, a connection or an answer. No error holds the password, a value or the statement.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, make_url, text
+
+from caseproof.domain.errors import BadInput
+from caseproof.platforms.base import PlatformDown, PlatformError, PlatformRefused
+
+_DRIVERS = {
+    "sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg",
+    "mysql": "mysql+pymysql", "mariadb": "mysql+pymysql",
+}  # fmt: skip
+_WRITES = "caseproof_writes"
+_SHAPE = "Write it like postgresql://user:password@host/database, mysql://... or sqlite:////path/to/file.db."
+_LEAST_SECRET = 3
+"""A shorter password stands in too many words to be looked for."""
+
+# By the beginning of PostgreSQL's SQLSTATE or SQLite's error name, or MariaDB's whole number.
+_DOWN = {
+    ("55P03", "57014", "SQLITE_BUSY", "SQLITE_LOCKED", "1205", "1969", "3024"): (
+        "what we need is locked, or the answer took too long",
+        "See in the database who holds a lock on these tables, or give the block a longer time-out.",
+    ),
+    ("40", "1213", "1020"): ("somebody else was faster", "It is tried again."),
+    ("53", "1040", "1226", "SQLITE_FULL"): ("it is short of connections, memory or space", "Give it more of them."),
+    ("57P", "25P03", "08", "2002", "2003", "2006", "2013", "2014", "1053", "SQLITE_IOERR", "SQLITE_CANTOPEN"): (
+        "it went away, or is not there",
+        "Start the database, and see whether this machine reaches it.",
+    ),
+}
+_REFUSED = {
+    ("28", "1044", "1045", "1698", "SQLITE_AUTH"): (
+        "it does not let us in", "Check the user and the password in the block's database address."
+    ),
+    ("3D000", "1049"): ("there is no such database", "Check the name at the end of the block's database address."),
+    ("42501", "1142", "1143", "1370", "SQLITE_PERM", "SQLITE_READONLY"): (
+        "the user may not do this", "Grant it what docs/platform-sql.md lists."
+    ),
+    ("25006", "1792"): (
+        "it takes no writing here", "A query must not write; for a statement, name the primary and not a copy."
+    ),
+    ("42P01", "42703", "42601", "42804", "42883", "42702", "1146", "1054", "1064", "1052"): (
+        "it does not understand a statement or query of the declaration",
+        "Correct it in the block; was a table or column renamed?",
+    ),
+    ("SQLITE_NOTADB", "SQLITE_CORRUPT"): ("its file is damaged, or no database", "Check the path in the block."),
+}  # fmt: skip
+
+
+@dataclass
+class Tolerance:
+    """Whether what was asked for is of another kind than the column, so that no row can have it."""
+
+    cannot_be: bool = False
+
+
+class Database:
+    """One database by its URL, which holds the password. Safe to use from several threads.
+
+    ``zone`` is the name of the time zone that its sessions have, so that what a statement writes as now is what the
+    columns without a zone mean. Raises BadInput for an address that is none.
+    """
+
+    def __init__(self, url: str, *, zone: str = "UTC", seconds: float = 20.0) -> None:
+        self._url = _url(url)
+        self._zone, self._seconds = zone, seconds
+        self.kind = self._url.get_backend_name()
+        self._engine: Engine | None = None
+
+    @property
+    def name(self) -> str:
+        """What to call it in front of people: without user, password and options."""
+        if self.kind == "sqlite":
+            return f"sqlite:{self._url.database}"
+        port = f":{self._url.port}" if self._url.port else ""
+        return f"{self.kind}://{self._url.host or 'localhost'}{port}/{self._url.database or ''}"
+
+    @property
+    def user(self) -> str:
+        """As whom it is read; "" where it has no users."""
+        return self._url.username or ""
+
+    def close(self) -> None:
+        """Close the connections."""
+        if self._engine is not None:
+            self._engine.dispose()
+
+    @contextmanager
+    def reading(self, *, streams: bool = False) -> Iterator[Connection]:
+        """A transaction that sees one moment and cannot write. Raises what the module says, and so does its body."""
+        with self._explained(), self._connect(writes=False, streams=streams) as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that is committed at the end, and rolled back where its body raises."""
+        with self._explained(), self._connect(writes=True) as connection:
+            yield connection
+            connection.commit()
+
+    def one_at_a_time(self, connection: Connection, what: str) -> None:
+        """Until the end of this transaction nobody else gets past this line with the same words."""
+        number = int.from_bytes(hashlib.sha256(what.encode()).digest()[:8], signed=True)
+        if self.kind == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
+        elif self.kind == "mysql":
+            got = connection.execute(
+                text("SELECT GET_LOCK(:name, :seconds)"), {"name": f"caseproof-{number}", "seconds": int(self._seconds)}
+            ).scalar()
+            if got != 1:
+                raise PlatformDown(f"{self.name}: somebody else starts this very run.", "It is tried again.")
+        # SQLite: a transaction that writes is alone from its beginning.
+
+    @contextmanager
+    def tolerant(self, connection: Connection) -> Iterator[Tolerance]:
+        """Ask for what may be none of the column's kind, say the job "abc" where jobs have numbers: there is none."""
+        asked = Tolerance()
+        try:
+            with connection.begin_nested():
+                yield asked
+        except exc.DataError as error:
+            if not _code_of(error.orig).startswith(("22P02", "22003", "22007", "22021")):
+                raise
+            asked.cannot_be = True
+
+    def clock(self, connection: Connection) -> datetime:
+        """The time by the database."""
+        if self.kind == "sqlite":
+            told = connection.execute(text("SELECT strftime('%Y-%m-%dT%H:%M:%f', 'now')")).scalar_one()
+            return datetime.fromisoformat(told).replace(tzinfo=UTC)
+        asked = "SELECT clock_timestamp()" if self.kind == "postgresql" else "SELECT UTC_TIMESTAMP(6)"
+        now: datetime = connection.execute(text(asked)).scalar_one()
+        return now.astimezone(UTC) if now.tzinfo else now.replace(tzinfo=UTC)
+
+    @contextmanager
+    def _connect(self, *, writes: bool, streams: bool = False) -> Iterator[Connection]:
+        if self._engine is None:
+            self._engine = self._made()
+        with self._engine.connect() as connection:
+            options: dict[str, Any] = {_WRITES: writes}
+            if self.kind == "postgresql":
+                level = "READ COMMITTED" if writes else "REPEATABLE READ"
+                options |= {"postgresql_readonly": not writes, "isolation_level": level}
+            if streams:
+                options["stream_results"] = True
+            connection = connection.execution_options(**options)
+            try:
+                yield connection
+            finally:
+                if self.kind == "mysql" and writes and not connection.invalidated:
+                    connection.rollback()
+                    connection.execute(text("SELECT RELEASE_ALL_LOCKS()"))
+                    connection.rollback()
+
+    def _made(self) -> Engine:
+        common: dict[str, Any] = {"hide_parameters": True, "pool_pre_ping": True, "pool_timeout": self._seconds}
+        if self.kind == "sqlite":
+            engine = create_engine(self._url, creator=self._open_file, **common)
+        elif self.kind == "postgresql":
+            engine = create_engine(self._url, connect_args={"connect_timeout": self._whole_seconds}, **common)
+        else:
+            waits = ("connect_timeout", "read_timeout", "write_timeout")
+            longer = self._whole_seconds + 5  # the server's own word comes first
+            engine = create_engine(self._url, connect_args=dict.fromkeys(waits, longer), **common)
+        event.listen(engine, "connect", self._set_up)
+        event.listen(engine, "begin", self._begin)
+        return engine
+
+    @property
+    def _whole_seconds(self) -> int:
+        return max(2, int(self._seconds))  # psycopg takes no less
+
+    def _open_file(self) -> sqlite3.Connection:
+        path = Path(str(self._url.database))
+        if not path.exists():  # opening it would make it
+            raise PlatformRefused(f"There is no file {path}.", "Check the path in the block's database address.")
+        return sqlite3.connect(
+            f"file:{quote(str(path.absolute()))}?mode=rw", uri=True, timeout=self._seconds, check_same_thread=False,
+            isolation_level=None,
+        )  # fmt: skip
+
+    def _set_up(self, connection: Any, _: object) -> None:
+        """What holds for a session from its beginning; outside transactions."""
+        milliseconds = int(self._seconds * 1000)
+        if self.kind == "postgresql":
+            connection.execute(
+                "SELECT set_config('statement_timeout', %(ms)s, false), set_config('lock_timeout', %(ms)s, false), "
+                "set_config('TimeZone', %(zone)s, false)",
+                {"ms": str(milliseconds), "zone": self._zone},
+            )
+            connection.commit()
+        elif self.kind == "mysql":
+            with connection.cursor() as cursor:
+                cursor.execute("SET innodb_lock_wait_timeout = %s, lock_wait_timeout = %s", [self._whole_seconds] * 2)
+                cursor.execute("SET time_zone = %s", ["+00:00" if self._zone == "UTC" else self._zone])
+
+    def _begin(self, connection: Connection) -> None:
+        writes = connection.get_execution_options().get(_WRITES)
+        if self.kind == "sqlite":  # the driver must not begin transactions by itself
+            connection.exec_driver_sql(f"PRAGMA query_only = {0 if writes else 1}")
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        elif self.kind == "mysql":
+            connection.exec_driver_sql("START TRANSACTION READ WRITE" if writes else "START TRANSACTION READ ONLY")
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except exc.SQLAlchemyError as error:
+            # Not chained: the driver's own errors know the address, and SQLAlchemy's the statement.
+            raise self.explain(error) from None
+
+    def explain(self, error: exc.SQLAlchemyError) -> PlatformError:
+        """What a database's error means, for people."""
+        cause = getattr(error, "orig", None)
+        if isinstance(cause, PlatformError):
+            return cause
+        if isinstance(error, exc.TimeoutError):
+            return PlatformDown(f"{self.name} has no connection left for us in time.", "It is tried again.")
+        if isinstance(error, exc.NoSuchModuleError | ImportError):
+            return PlatformRefused(f"{self.name} needs a driver that is not installed.", "docs/platform-sql.md.")
+        code, said = _code_of(cause), self._said(cause)
+        for kind, known in ((PlatformDown, _DOWN), (PlatformRefused, _REFUSED)):
+            for codes, (problem, next_action) in known.items():
+                if any(code == one if one.isdigit() and len(one) == 4 else code.startswith(one) for one in codes):
+                    return kind(f"{self.name}: {problem}{said}.", next_action)
+        if not code and _was_asked_for_a_password(cause):
+            return PlatformRefused(
+                f"{self.name}: it does not let us in{said}.", "Check the user and the password in the block."
+            )
+        if isinstance(error, exc.OperationalError | exc.InterfaceError) and not code.startswith("SQLITE_ERROR"):
+            return PlatformDown(f"{self.name} cannot be reached{said}.", "Start the database, then try again.")
+        return PlatformRefused(f"{self.name} refused it{said}.", "Correct the declaration in the block.")
+
+    def _said(self, cause: Any) -> str:
+        """The database's own sentence, in brackets: its first line, without the password, and no details, which quote
+        whole rows."""
+        if cause is None:
+            return ""
+        diag = getattr(cause, "diag", None)
+        words = getattr(diag, "message_primary", None)
+        if not words:
+            args: tuple[Any, ...] = getattr(cause, "args", ())
+            words = str(args[1] if len(args) > 1 and isinstance(args[0], int) else cause)
+        line = words.strip().partition("\n")[0].rstrip(".")[:300]
+        for secret in {str(self._url.password or ""), quote(str(self._url.password or ""), safe="")}:
+            if len(secret) >= _LEAST_SECRET:
+                line = line.replace(secret, "[hidden]")
+        return f" ({line})" if line else ""
+
+
+def _url(given: str) -> URL:
+    try:
+        url = make_url(given.strip())
+        scheme = url.drivername.partition("+")[0]
+        if scheme not in _DRIVERS:
+            raise BadInput(
+                "The database's address is of a kind that is not known here: PostgreSQL, MariaDB or MySQL, or SQLite.",
+                _SHAPE,
+            )
+        url = url.set(drivername=_DRIVERS[scheme])
+    except (exc.ArgumentError, ValueError):  # not chained: it repeats the address
+        raise BadInput("The database's address cannot be read.", _SHAPE) from None
+    if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
+        raise BadInput("A database in memory is empty for everybody else.", "Name the file: sqlite:////path/to/file.db")
+    return url
+
+
+def _code_of(cause: Any) -> str:
+    code = getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None)
+    if code:
+        return str(code)
+    args = getattr(cause, "args", ())
+    return str(args[0]) if args and isinstance(args[0], int) else ""
+
+
+def _was_asked_for_a_password(cause: Any) -> bool:
+    """Whether PostgreSQL answered and did not let us in: of a connection that was never made there is no SQLSTATE."""
+    connection = getattr(cause, "pgconn", None)
+    try:
+        return bool(connection is not None and (connection.needs_password or connection.used_password))
+    except Exception:  # a connection that is closed tells nothing
+        return False

@@ -1,0 +1,394 @@
+"""A table of jobs on SQLite and on PostgreSQL: what is read, and that a statement never does more than it may."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from caseproof.domain.errors import BadInput
+from caseproof.domain.vocabulary import Scope
+from caseproof.platforms.base import (
+    PlatformCannot,
+    PlatformDown,
+    PlatformRefused,
+    RunState,
+    Schedule,
+    UnknownJob,
+    UnknownRun,
+)
+from caseproof.platforms.sql_jobs import SqlJobsClient
+from caseproof.platforms.sql_jobs_declaration import read_sql_declaration
+from caseproof.up.postgres import EmbeddedPostgres
+from sandbox.job_table import DECLARATION, JobTable
+
+LATER = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+AGO = LATER - timedelta(days=1)
+SECOND = timedelta(seconds=1)
+
+Client = Callable[..., SqlJobsClient]
+
+
+@pytest.fixture(scope="module")
+def file_of_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("tables") / "jobs.db"
+
+
+@pytest.fixture(params=["postgresql", "sqlite"])
+def table(request: pytest.FixtureRequest, file_of_tables: Path) -> Iterator[JobTable]:
+    if request.param == "sqlite":
+        file_of_tables.unlink(missing_ok=True)
+        url = f"sqlite:///{file_of_tables}"
+    else:
+        postgres: EmbeddedPostgres = request.getfixturevalue("postgres")
+        postgres.ensure_database("tables")
+        url = postgres.url("tables")
+    with closing(JobTable(url)) as made:
+        made.add("feed-a")
+        made.add("feed-b")
+        yield made
+
+
+@pytest.fixture
+def client(table: JobTable) -> Iterator[Client]:
+    """Makes clients; arguments change entries of the declaration, as in ``statements__stop``."""
+    made: list[SqlJobsClient] = []
+
+    def make(seconds: float = 5.0, **changed: Any) -> SqlJobsClient:
+        declared = yaml.safe_load(DECLARATION)
+        for path, value in changed.items():
+            *parts, last = path.split("__")
+            inner = declared
+            for part in parts:
+                inner = inner[part]
+            inner[last] = value
+        made.append(SqlJobsClient(table.url, read_sql_declaration(yaml.safe_dump(declared)), seconds=seconds))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+# -- reading ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_doctor_s_look_prepares_every_statement_and_executes_none(table: JobTable, client: Client) -> None:
+    probe = client().probe()
+    assert "has 2 jobs; stop, resume, cancel, rerun, remove can be prepared" in probe.found
+    assert probe.clock is not None
+    assert abs(probe.clock - datetime.now(UTC)) < timedelta(minutes=1)
+    assert table.is_enabled("feed-a")
+    assert table.ask("SELECT count(*) FROM feeds") == [(2,)]
+    assert table.ask("SELECT count(*) FROM feed_runs") == [(0,)]
+
+
+def test_a_survey_tells_every_job_and_each_run_once(table: JobTable, client: Client) -> None:
+    table.run("UPDATE feeds SET enabled = FALSE WHERE code = 'feed-b'")
+    table.add("stranger", shop=None, marketplace=None, cron=None)
+    early = table.add_run("feed-a", "done", started=AGO, lasted=SECOND)
+    failed = table.add_run("feed-a", "failed", started=LATER, lasted=SECOND, error="HTTP 401")
+    running = table.add_run("feed-b", "running", started=LATER)
+    table.add_run("feed-b", "queued")
+    survey = client().survey(AGO)
+    assert {(one.job.id, one.active) for one in survey.jobs} == {
+        ("feed-a", True), ("feed-b", False), ("stranger", True),
+    }  # fmt: skip
+    assert next(one for one in survey.jobs if one.job.id == "feed-a").schedules == (Schedule(cron="0 * * * *"),)
+    runs = [run for page in survey.pages for run in page]
+    assert {(run.id, run.state, run.started_at) for run in runs} == {
+        (failed, RunState.FAILED, LATER), (running, RunState.RUNNING, LATER),
+    }  # fmt: skip
+    assert next(run for run in runs if run.id == failed).message == "HTTP 401"
+    assert early not in {run.id for run in runs}
+
+
+def test_a_survey_of_some_jobs_is_of_these_alone_and_leaves_out_who_is_gone(table: JobTable, client: Client) -> None:
+    table.add_run("feed-a", "done", started=LATER, lasted=SECOND)
+    other = table.add_run("feed-b", "done", started=LATER, lasted=SECOND)
+    survey = client().survey(AGO, ["feed-b", "gone"])
+    assert [one.job.id for one in survey.jobs] == ["feed-b"]
+    assert [run.id for page in survey.pages for run in page] == [other]
+
+
+def test_a_page_in_columns_is_what_one_run_after_the_other_is(table: JobTable, client: Client) -> None:
+    told = 'login failed: {"password": "hunter2hunter2"}'
+    for _ in range(3):
+        table.add_run("feed-a", "failed", started=LATER, lasted=SECOND, error=told)
+    table.add_run("feed-a", "done", started=LATER, lasted=SECOND)
+    jobs = client()
+    surveyed = [run for page in jobs.survey(AGO).pages for run in page]
+    assert surveyed == [jobs.run(run.id) for run in surveyed]
+    assert len(surveyed) == 4
+    assert not any("hunter2" in run.message for run in surveyed)
+
+
+def test_a_run_that_says_done_and_no_times_was_not_executed(table: JobTable, client: Client) -> None:
+    by_hand = table.add_run("feed-a", "done", started=LATER)
+    assert client().run(by_hand).state is RunState.UNKNOWN
+    assert client().run(by_hand).said == "done"
+
+
+def test_a_state_that_the_declaration_does_not_know_is_neither_a_success_nor_a_failure(
+    table: JobTable, client: Client
+) -> None:
+    run = table.add_run("feed-a", "halted", started=LATER, lasted=SECOND)
+    assert client().run(run).state is RunState.UNKNOWN
+    assert "runs are also 'halted'" in client().probe().found
+
+
+def test_a_job_that_is_spelt_otherwise_is_unknown_and_the_nearest_is_named(client: Client) -> None:
+    with pytest.raises(UnknownJob, match="feed-a"):
+        client().job("fead-a")
+    with pytest.raises(UnknownRun):
+        client().run("12345")
+    with pytest.raises(UnknownRun):
+        client().run("no number")
+    with pytest.raises(UnknownJob):
+        client().standing("fead-a")
+
+
+def test_a_stop_of_a_marketplace_reaches_the_retailer_s_jobs_there_and_nobody_else_s(
+    table: JobTable, client: Client
+) -> None:
+    table.add("feed-c", marketplace="South")
+    table.add("feed-d", shop="Shop B")
+    table.add("nobody-s", shop=None)
+    jobs = client()
+    assert [one.id for one in jobs.jobs_in(Scope.MARKETPLACE, jobs.job("feed-b"))] == ["feed-b", "feed-a"]
+    with pytest.raises(BadInput, match="retailer"):
+        jobs.jobs_in(Scope.MARKETPLACE, jobs.job("nobody-s"))
+
+
+def test_columns_without_a_zone_are_of_the_declared_one(table: JobTable, client: Client) -> None:
+    kind = "TEXT" if table.kind == "sqlite" else "TIMESTAMP"
+    table.run(f"CREATE TABLE walls (id INTEGER, feed TEXT, state TEXT, started {kind}, ended {kind})")
+    try:
+        table.run("INSERT INTO walls VALUES (1, 'feed-a', 'done', '2026-07-01 12:00:00', '2026-07-01 12:00:05')")
+        jobs = client(
+            timezone="Europe/Berlin", runs__query="SELECT * FROM walls", statements__rerun=None,
+            runs__columns={"id": "id", "job": "feed", "state": "state", "started": "started", "ended": "ended"},
+        )  # fmt: skip
+        noon = datetime(2026, 7, 1, 10, 0, tzinfo=UTC)
+        assert jobs.run("1").started_at == noon
+        assert [run.id for run in jobs.runs_since("feed-a", noon - SECOND)] == ["1"]
+        assert jobs.runs_since("feed-a", noon) == []
+    finally:
+        table.run("DROP TABLE walls")
+
+
+# -- writing ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_stop_switches_one_job_off_cancels_its_queue_and_repeats_harmlessly(table: JobTable, client: Client) -> None:
+    queued, other = table.add_run("feed-a", "queued"), table.add_run("feed-b", "queued")
+    jobs = client()
+    assert not jobs.standing("feed-a").is_stopped
+    jobs.stop("feed-a")
+    jobs.stop("feed-a")
+    standing = jobs.standing("feed-a")
+    assert standing.is_stopped
+    assert standing.waiting == 0
+    assert jobs.run(queued).state is RunState.CANCELLED
+    assert jobs.run(other).state is RunState.WAITING
+    assert table.is_enabled("feed-b")
+    jobs.go_live("feed-a")
+    assert jobs.standing("feed-a").active
+
+
+@pytest.mark.parametrize(
+    ("statement", "wrong"),
+    [
+        ("UPDATE feeds SET enabled = FALSE WHERE shop = (SELECT shop FROM feeds WHERE code = :job)", "touched 2 rows"),
+        ("UPDATE feeds SET enabled = FALSE WHERE code >= :job", "touched 2 rows"),
+        ("UPDATE feeds SET enabled = FALSE WHERE title = :job || '?'", "touched no row"),
+    ],
+)
+def test_a_stop_that_is_not_about_this_one_job_is_rolled_back_and_told(
+    table: JobTable, client: Client, statement: str, wrong: str
+) -> None:
+    with pytest.raises(PlatformRefused, match=wrong):
+        client(statements__stop=statement).stop("feed-a")
+    assert table.is_enabled("feed-a")
+    assert table.is_enabled("feed-b")
+
+
+def test_a_job_of_several_rows_may_be_declared(table: JobTable, client: Client) -> None:
+    statement = "UPDATE feeds SET enabled = FALSE WHERE code >= :job"
+    client(statements__stop=statement, rows={"stop": 2}).stop("feed-a")
+    assert not table.is_enabled("feed-a")
+
+
+def test_a_cancel_that_reaches_another_job_s_runs_is_rolled_back(table: JobTable, client: Client) -> None:
+    table.add_run("feed-a", "queued")
+    other = table.add_run("feed-b", "queued")
+    statement = "UPDATE feed_runs SET state = 'killed' WHERE feed >= :job"
+    with pytest.raises(PlatformRefused, match="touched 2 rows"):
+        client(statements__cancel=statement).stop("feed-a")
+    assert client().run(other).state is RunState.WAITING
+
+
+def test_a_job_that_vanished_is_unknown_to_whatever_is_asked(table: JobTable, client: Client) -> None:
+    jobs = client()
+    jobs.remove("feed-a")
+    jobs.remove("feed-a")
+    for act in (jobs.job, jobs.standing, jobs.stop, jobs.go_live):
+        with pytest.raises(UnknownJob):
+            act("feed-a")
+    with pytest.raises(UnknownJob):
+        jobs.start_run("feed-a", "key")
+    with pytest.raises(UnknownJob):
+        jobs.run_by_key("feed-a", "key")
+    with pytest.raises(UnknownJob):
+        jobs.runs_since("feed-a", AGO)
+    assert table.ask("SELECT count(*) FROM feeds") == [(1,)]
+
+
+def test_a_key_starts_one_run_however_often_and_by_however_many_it_is_asked_for(
+    table: JobTable, client: Client
+) -> None:
+    table.run("UPDATE feeds SET enabled = FALSE WHERE code = 'feed-a'")
+    jobs = client()
+    assert jobs.run_by_key("feed-a", "JF-1:rerun:1") is None
+    started: list[str] = []
+    threads = [
+        threading.Thread(target=lambda: started.append(jobs.start_run("feed-a", "JF-1:rerun:1").id)) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(started) == 4
+    assert len(set(started)) == 1
+    assert table.ask("SELECT count(*) FROM feed_runs") == [(1,)]
+    table.pass_time(LATER)
+    run = jobs.run_by_key("feed-a", "JF-1:rerun:1")
+    assert run is not None
+    assert (run.state, run.started_at, run.ended_at) == (RunState.SUCCEEDED, LATER, LATER + table.lasts)
+
+
+def test_a_key_is_the_job_s_own(table: JobTable, client: Client) -> None:
+    client().start_run("feed-a", "key", {"day": "2026-11-30"})
+    assert client().run_by_key("feed-b", "key") is None
+    assert table.ask("SELECT params FROM feed_runs") == [('{"day": "2026-11-30"}',)]
+
+
+@pytest.mark.parametrize(
+    ("statement", "wrong"),
+    [
+        ("INSERT INTO feed_runs (feed, state, error) SELECT :job, 'queued', CAST(:key AS TEXT)", "gives none"),
+        ("INSERT INTO feed_runs (feed, state, error) SELECT code, CAST(:job AS TEXT), :key FROM feeds", "2 rows"),
+        ("INSERT INTO feed_runs (feed, state, error) SELECT :job, 'queued', :key FROM feeds WHERE 1 = 2", "0 rows"),
+    ],
+)  # fmt: skip
+def test_a_rerun_that_writes_something_else_than_one_run_of_this_key_is_rolled_back(
+    table: JobTable, client: Client, statement: str, wrong: str
+) -> None:
+    if table.kind == "postgresql":
+        statement = statement.replace(":key", "CAST(:key AS TEXT)").replace("SELECT :job", "SELECT CAST(:job AS TEXT)")
+        statement = statement.replace("CAST(CAST(:key AS TEXT) AS TEXT)", "CAST(:key AS TEXT)")
+    with pytest.raises(PlatformRefused, match=wrong):
+        client(statements__rerun=statement).start_run("feed-a", "key")
+    assert table.ask("SELECT count(*) FROM feed_runs") == [(0,)]
+
+
+def test_a_value_is_bound_and_never_part_of_a_statement(table: JobTable, client: Client) -> None:
+    evil = "x'; DELETE FROM feeds; --"
+    with pytest.raises(UnknownJob):
+        client().stop(evil)
+    table.add(evil)
+    client().stop(evil)
+    assert not table.is_enabled(evil)
+    assert table.is_enabled("feed-a")
+
+
+def test_what_is_not_declared_it_cannot_do_and_says_what_a_person_does(client: Client) -> None:
+    jobs = client(statements={})
+    for act in (jobs.stop, jobs.go_live, jobs.remove):
+        with pytest.raises(PlatformCannot, match="no statement"):
+            act("feed-a")
+    with pytest.raises(PlatformCannot):
+        jobs.start_run("feed-a", "key")
+    assert "it is only read" in jobs.probe().found
+
+
+# -- what hurts --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"runs__columns__started": "startd"}, r"runs.columns.started is 'startd'.*do you mean started\?"),
+        ({"jobs__columns__retailer": "retailer_name"}, r"jobs.columns.retailer is 'retailer_name'"),
+        ({"statements__stop": "UPDATE feeds SET enabld = FALSE WHERE code = :job"}, "statements.stop: .*enabld"),
+        ({"statements__resume": "UPDATE feds SET enabled = TRUE WHERE code = :job"}, "statements.resume: .*feds"),
+        ({"runs__query": "SELECT * FROM feed_run"}, "feed_run"),
+        ({"jobs__query": "SELECT * FROM feeds UNION ALL SELECT * FROM feeds"}, "'feed-[ab]' twice"),
+    ],
+)
+def test_a_declaration_that_does_not_fit_is_told_at_doctor_time_by_its_entry(
+    client: Client, changed: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(PlatformRefused, match=told):
+        client(**changed).probe()
+
+
+def test_a_column_that_was_renamed_meanwhile_is_told_and_nothing_is_written(table: JobTable, client: Client) -> None:
+    jobs = client()
+    jobs.probe()
+    table.run("ALTER TABLE feeds RENAME COLUMN enabled TO is_enabled")
+    with pytest.raises(PlatformRefused, match="enabled"):
+        jobs.stop("feed-a")
+    with pytest.raises(PlatformRefused, match="enabled"):
+        jobs.survey(AGO)
+
+
+def test_a_query_that_writes_is_refused_by_the_database(table: JobTable, client: Client) -> None:
+    if table.kind == "sqlite":
+        pytest.skip("its queries have nothing that writes")
+    table.run(
+        "CREATE OR REPLACE FUNCTION count_down() RETURNS boolean LANGUAGE sql VOLATILE "
+        "AS 'DELETE FROM feed_runs; SELECT true'"
+    )
+    table.add_run("feed-a", "done", started=LATER, lasted=SECOND)
+    with pytest.raises(PlatformRefused, match="takes no writing"):
+        client(jobs__query="SELECT *, count_down() AS gone FROM feeds").survey(AGO)
+    assert table.ask("SELECT count(*) FROM feed_runs") == [(1,)]
+
+
+def test_a_locked_table_is_down_in_time(table: JobTable, client: Client) -> None:
+    jobs = client(seconds=0.3)
+    with table.engine.connect() as other:
+        if table.kind == "sqlite":
+            other.exec_driver_sql("BEGIN EXCLUSIVE")
+        else:
+            other.exec_driver_sql("LOCK TABLE feeds IN ACCESS EXCLUSIVE MODE")
+        begun = datetime.now(UTC)
+        with pytest.raises(PlatformDown, match="locked"):
+            jobs.stop("feed-a")
+        assert datetime.now(UTC) - begun < timedelta(seconds=4)
+        other.rollback()
+    jobs.stop("feed-a")
+
+
+def test_no_error_holds_the_password(table: JobTable, tmp_path: Path) -> None:
+    declared = read_sql_declaration(DECLARATION)
+    secret = "hunter2hunter2"
+    if table.kind == "sqlite":
+        addresses = [f"sqlite:///{tmp_path}/none.db", f"oracle://me:{secret}@host/db", f"no address {secret}"]
+    else:
+        addresses = [
+            table.url.replace(table.url.split(":")[2].split("@")[0], secret),
+            f"postgresql://me:{secret}@127.0.0.1:9/jobs",
+        ]
+    for address in addresses:
+        with pytest.raises((PlatformDown, PlatformRefused, BadInput)) as told:
+            SqlJobsClient(address, declared, seconds=2).probe()
+        assert secret not in repr(told.value) + str(told.value) + str(told.value.__cause__)
+        assert told.value.__suppress_context__ or told.value.__context__ is None
