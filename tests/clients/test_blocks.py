@@ -310,7 +310,7 @@ def test_a_name_that_nothing_is_saved_under_is_refused_with_the_kinds_that_there
     with pytest.raises(BadInput) as refused:
         load_block("blocks-unknown", (*PLATFORMS, *DESKS), "platform")
     assert "'blocks-unknown'" in refused.value.problem
-    assert "caseproof-prefect-jobs or caseproof-embedded-desk" in refused.value.next_action
+    assert "caseproof-embedded-desk under this name" in refused.value.next_action
 
 
 @pytest.mark.usefixtures("server")
