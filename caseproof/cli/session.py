@@ -18,6 +18,7 @@ from typing import Any
 import psutil
 
 from caseproof.config.settings import Settings, read_settings
+from caseproof.config.whole_file import put_whole
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.procedure.core.services import bootstrap
 from caseproof.store.logins import folded_name
@@ -145,13 +146,8 @@ def _write(kept: Sequence[_Kept]) -> None:
         raise CaseproofError(
             "The log-in cannot be kept: this user has no home.", "Set XDG_CONFIG_HOME to a folder, or use --by."
         ) from error
-    half = file.with_name(f"{file.name}.{os.getpid()}")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        half.unlink(missing_ok=True)
-        with open(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as text:  # noqa: PTH123
-            json.dump([asdict(one) for one in kept], text)
-        half.replace(file)
+        put_whole(file, json.dumps([asdict(one) for one in kept]).encode())
     except OSError as error:
         raise CaseproofError(
             f"The log-in cannot be kept in {file}: {error.strerror}.", "Make that folder writable, or use --by."

@@ -6,7 +6,6 @@ wrong, what it may be.
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,6 +23,7 @@ from caseproof.config.on_call import ContractEntry, OnCallPolicy, refuse_unknown
 from caseproof.config.paging import PagingPolicy
 from caseproof.config.policy_check import BUILT_IN, CheckPolicy, KeeperPolicy, Strict, refuse_cron, zone_of
 from caseproof.config.settings import Settings
+from caseproof.config.whole_file import put_whole
 from caseproof.config.yaml_file import LARGEST, entries_of, entry, plain, read_text, told
 from caseproof.domain.errors import BadInput
 from caseproof.domain.vocabulary import BY_LOGIN, CAUSES, Scope
@@ -348,9 +348,7 @@ def _remember(path: Path, last: Path) -> None:
     text = read_plain(path, LARGEST)
     if last.exists() and last.read_bytes() == text:
         return
-    half = last.with_name(f"{last.name}.{os.getpid()}")  # two processes may see the new policy at once
-    half.write_bytes(text)
-    half.replace(last)
+    put_whole(last, text)
 
 
 def load_policy(path: Path) -> Policy:

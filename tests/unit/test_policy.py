@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import yaml
 from pydantic import BaseModel
 
-from caseproof.config.policy import BUILT_IN, Policy, PolicyError, load_policy, policy_file
+from caseproof.config.policy import BUILT_IN, Policy, PolicyError, load_policy, policy_file, policy_in_force
 from caseproof.config.settings import Settings
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.vocabulary import CAUSES, Scope
@@ -273,3 +275,21 @@ def test_an_entry_that_stands_twice_is_refused_because_one_of_them_would_be_igno
     path.write_text("team: [operator, team lead]\ndesk: one\ndesk: two\n")
     with pytest.raises(PolicyError, match=r"line 3, column 1: desk stands there twice"):
         load_policy(path)
+
+
+def test_threads_that_see_a_new_policy_at_once_each_go_on_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CASEPROOF_POLICY", raising=False)
+    settings, at_once = Settings(home=tmp_path), threading.Barrier(8)
+    write(tmp_path, "team: [operator, team lead]\n")
+
+    def sees(_: int) -> tuple[str, ...]:
+        at_once.wait()
+        return policy_in_force(settings).policy.team
+
+    with ThreadPoolExecutor(8) as threads:
+        for _ in range(20):
+            (tmp_path / "policy-in-force.yaml").unlink(missing_ok=True)
+            assert set(threads.map(sees, range(8))) == {("operator", "team lead")}
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["policy-in-force.yaml", "policy.yaml"]

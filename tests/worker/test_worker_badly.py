@@ -176,7 +176,8 @@ def test_a_run_that_hangs_holds_up_no_other_and_is_ended_by_a_cancel_or_with_its
     with shared.client as client:
         for run in (hangs, is_deaf):
             client.set_flow_run_state(run, Cancelling())
-    assert [shared.ends(run) for run in (hangs, is_deaf)] == ["Cancelled", "Cancelled"]
+    for run in (hangs, is_deaf):  # a run that hears of its end may say Crashed first: the worker has the last word
+        shared.becomes(run, "Cancelled")
     pids = [int(str(shared.read(run).infrastructure_pid)) for run in (hangs, is_deaf, stays)]
     assert [psutil.pid_exists(pid) for pid in pids] == [False, False, True]
     shared.stop()

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,6 +16,7 @@ from urllib.parse import urlsplit
 from caseproof.channels.calendars.screening import LARGEST, CalendarRefused, refused
 from caseproof.config.given_files import read_plain
 from caseproof.config.on_call import Calendar
+from caseproof.config.whole_file import put_whole
 from caseproof.http.client import CallFailed, HttpClient, Transport
 
 _LONGEST_HEAD = 1000
@@ -67,7 +66,7 @@ class Copies:
         if not self.keeps:
             return
         said = {"source": _source(calendar), "sha256": copy.digest, "fetched": copy.fetched.isoformat()}
-        put(self._path(calendar), json.dumps(said).encode() + b"\n" + copy.content)
+        put_whole(self._path(calendar), json.dumps(said).encode() + b"\n" + copy.content)
 
     def _path(self, calendar: Calendar) -> Path:
         return self.folder / f"{calendar.name}.copy"
@@ -116,19 +115,4 @@ def _source(calendar: Calendar) -> str:
     return hashlib.sha256(f"{calendar.file}\n{calendar.address.get_secret_value()}".encode()).hexdigest()
 
 
-def put(path: Path, content: bytes) -> None:
-    """In one piece or not at all, also when the power goes: the copy before it is the last good one. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    half = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}")
-    try:
-        with half.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        half.replace(path)
-    except OSError:
-        half.unlink(missing_ok=True)
-        raise
-
-
-__all__ = ["CalendarRefused", "Copies", "Copy", "older_than", "put"]
+__all__ = ["CalendarRefused", "Copies", "Copy", "older_than"]

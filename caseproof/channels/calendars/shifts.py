@@ -15,8 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from caseproof.channels.calendars.copies import Copy, put
+from caseproof.channels.calendars.copies import Copy
 from caseproof.config.given_files import read_plain
+from caseproof.config.whole_file import put_whole
 from caseproof.domain.on_call.duty import Trouble
 from caseproof.domain.on_call.roster import Shift
 from caseproof.domain.people import same_person
@@ -128,7 +129,7 @@ def keep_shifts(
         "ends": ends.timestamp(),
         "sha256": hashlib.sha256(body).hexdigest(),
     }
-    put(_path(folder, name), json.dumps(head).encode() + b"\n" + body)
+    put_whole(_path(folder, name), json.dumps(head).encode() + b"\n" + body)
 
 
 def _packed(said: Sequence[Said]) -> dict[str, list[Any]]:
