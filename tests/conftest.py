@@ -173,6 +173,7 @@ def _group(item: pytest.Item) -> str:
     used = {*getattr(item, "fixturenames", ())}
     if hasattr(item, "callspec"):  # a store of tests/store/ is on the database that its parameter names
         used |= {"postgres"} if item.callspec.params.get("stores") == "postgresql" else set()
+        used |= {*getattr(item.callspec.params.get("line"), "NEEDS", ())}  # and a line of tests/conformance/ says it
     return SHARING if used & SHARED else item.nodeid.partition("::")[0]
 
 

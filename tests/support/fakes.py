@@ -129,6 +129,9 @@ class _Held:
     schedules: tuple[Schedule, ...] = ()
 
 
+FAKE_ABILITIES = all_but(Ability, {Ability.RENDERED: Lack("It has pages.", "They are photographed.")})
+
+
 class FakePlatform:
     """A ``JobPlatform`` in memory. ``outcome`` is how the next runs go: succeeded, failed, never, forced.
 
@@ -149,7 +152,7 @@ class FakePlatform:
         self.page_size = 100
         self.carries_out: Callable[[Mapping[str, str]], bool] = lambda _: True
         self.parameters: list[Mapping[str, str]] = []
-        self.abilities = all_but(Ability, {Ability.RENDERED: Lack("It has pages.", "They are photographed.")})
+        self.abilities = FAKE_ABILITIES
 
     # -- what tests do to it -------------------------------------------------------------------------------------
 
@@ -178,6 +181,11 @@ class FakePlatform:
         run = Run(name, f"otter-{name}", job_id, state, state.capitalize(), message, f"{self.url}/runs/{name}", at, end)
         self.runs[name] = run
         return run
+
+    def finish(self, run_id: str, state: RunState) -> None:
+        """A run comes to this end now."""
+        run = self.runs[run_id]
+        self.runs[run_id] = replace(run, state=state, said=state.capitalize(), ended_at=self.clock() + self.skew)
 
     def vanish(self, job_id: str) -> None:
         del self.held[job_id]
@@ -225,6 +233,8 @@ class FakePlatform:
         return self.faulty.do("jobs_in", job.id, lambda: self._in(scope, job))
 
     def standing(self, job_id: str) -> Standing:
+        require(self, Ability.STANDING, job_id)
+
         def read() -> Standing:
             held = self._known(job_id)
             return Standing(job_id, held.active, held.waiting, held.running)
@@ -232,24 +242,32 @@ class FakePlatform:
         return self.faulty.do("standing", job_id, read)
 
     def stop(self, job_id: str) -> None:
+        require(self, Ability.STOP, job_id)
+
         def effect() -> None:
             held = self._known(job_id)
-            held.active, held.waiting = False, 0
+            held.active = False
+            if Ability.CANCEL in self.abilities:
+                held.waiting = 0
 
         self.faulty.do("stop", job_id, effect)
 
     def go_live(self, job_id: str) -> None:
+        require(self, Ability.RESUME, job_id)
         self.faulty.do("go_live", job_id, lambda: setattr(self._known(job_id), "active", True))
 
     def start_run(self, job_id: str, key: str, parameters: Mapping[str, str] | None = None) -> Run:
+        require(self, Ability.RUN, job_id)
         return self.faulty.do("start_run", job_id, lambda: self._start(job_id, key, parameters or {}))
 
     def run_by_key(self, job_id: str, key: str) -> Run | None:
+        require(self, Ability.KEYED_RUN, job_id)
         self._known(job_id)
         found = self.keys.get((job_id, key))
-        return self.runs[found] if found else None
+        return self._read(found) if found else None
 
     def run(self, run_id: str) -> Run:
+        require(self, Ability.VERIFY, run_id)
         return self.faulty.do("run", run_id, lambda: self._read(run_id))
 
     def runs_since(self, job_id: str, since: datetime) -> list[Run]:
@@ -266,7 +284,8 @@ class FakePlatform:
         self.faulty.do("remove", job_id, lambda: self.held.pop(job_id, None))
 
     def page(self, run: Run) -> RunPage:
-        return RunPage(run.url, (run.name, run.id), "Succeeded")
+        require(self, Ability.PAGE, run.id)
+        return RunPage(run.url, (run.name, run.id), "Succeeded", own=(self.url,))
 
     # -- inside ------------------------------------------------------------------------------------------------------
 

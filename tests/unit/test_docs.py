@@ -300,7 +300,12 @@ def test_every_package_of_the_product_is_a_room_that_says_what_it_is_for(draw_ar
     assert "|  |" not in drawn, "a room's __init__.py says nothing"
 
 
-@pytest.mark.parametrize("name", ["draw-life", "draw-configuration", "draw-architecture"])
+def test_the_table_of_systems_is_what_their_clients_declare() -> None:
+    page = words("systems.md")
+    assert page == script("draw-systems").redraw(page), "Next: scripts/draw-systems"
+
+
+@pytest.mark.parametrize("name", ["draw-life", "draw-configuration", "draw-architecture", "draw-systems"])
 def test_a_page_without_its_markers_is_refused_and_not_half_written(name: str) -> None:
     drawer = script(name)
     with pytest.raises(ValueError, match="lacks a marker"):

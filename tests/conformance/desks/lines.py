@@ -1,0 +1,141 @@
+"""The ticket desks under the suite: one line each, in ``LINES``. A new one is a harness and its line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar
+
+import httpx
+import pytest
+
+from blocks.base import DeskBlock
+from blocks.desks import EmbeddedDesk
+from caseproof.desks.abilities import DeskAbility
+from caseproof.desks.base import Desk, DeskDown, TicketStatus
+from caseproof.desks.embedded import EmbeddedDesk as EmbeddedClient
+from caseproof.evidence.vault import Vault
+from caseproof.store import Store
+from tests.conformance.lines import NO_HTTP, Bad, Line
+from tests.support.fakes import Clock, FaultyDesk
+
+
+class DeskLine(Line):
+    """A ticket desk: ``desk`` is its client, ``ADDRESS`` the base URL that its errors name."""
+
+    BLOCK: ClassVar[type[DeskBlock] | None]
+    ADDRESS: ClassVar[str] = "https://desk.example.com/api"
+    MISSING: ClassVar[str] = "99999999"
+    """The id of a ticket that never was."""
+    desk: Desk
+
+    def anew(self) -> Desk:
+        """Another client of the same desk, as another process makes one: it remembers nothing."""
+        raise NotImplementedError
+
+    def deleted(self) -> str:
+        """The id of a ticket that was there, and that somebody deleted."""
+        raise NotImplementedError
+
+    def somebody_says(self, ticket_id: str, text: str) -> None:
+        """A person comments on the ticket, on the desk itself."""
+        raise NotImplementedError
+
+    def somebody_raises(self, subject: str, body: str) -> None:
+        """A person raises a ticket that is for us (in the queue of the block, say)."""
+        raise NotImplementedError
+
+    def refuses_to_close(self) -> None:
+        """From now on the desk answers well to a closing and leaves the ticket open, or refuses it."""
+        raise NotImplementedError
+
+    def loses_the_answer(self) -> None:
+        """The next change takes effect, and its answer is lost on the way."""
+        raise NotImplementedError
+
+    def html(self) -> Desk:
+        """A client whose base URL leads to a login page."""
+        raise NotImplementedError
+
+    def dead(self) -> Desk:
+        """A client of one that cannot be reached."""
+        raise NotImplementedError
+
+    def expired(self) -> Desk:
+        """A client whose credentials ("hunter2" among them) are not valid any more."""
+        raise NotImplementedError
+
+
+class HttpDeskLine(DeskLine):
+    """A desk that is asked over HTTP: its client over any transport is all that the bad servers need."""
+
+    def over(self, transport: httpx.BaseTransport) -> Desk:
+        """A client at ``ADDRESS``, with "hunter2" as its secret, that waits for nothing."""
+        raise NotImplementedError
+
+    def html(self) -> Desk:
+        return self.over(httpx.MockTransport(Bad.html))
+
+    def dead(self) -> Desk:
+        return self.over(httpx.MockTransport(Bad.dead))
+
+    def expired(self) -> Desk:
+        return self.over(httpx.MockTransport(Bad.expired))
+
+
+class EmbeddedLine(DeskLine):
+    """The desk that comes with Caseproof, on a store and a vault of its own."""
+
+    NAME = "the embedded desk"
+    BLOCK = EmbeddedDesk
+    ABILITIES = EmbeddedDesk.ABILITIES
+    MISSING = "T-99999999"
+    NEVER: ClassVar[Mapping[str, str]] = {
+        "html_instead_of_json_is_refused_in_words_that_name_the_base_url": NO_HTTP,
+        "one_that_cannot_be_reached_is_down_and_not_refused": "It is in the store, whose errors are its own.",
+        "expired_credentials_are_refused_saying_so": "It asks for none.",
+        "a_deleted_ticket_is_an_unknown_ticket": "Its tickets are never deleted.",
+    }
+
+    URL = "https://desk.example.com"
+
+    def start(self, request: pytest.FixtureRequest) -> None:
+        folder: Path = request.getfixturevalue("tmp_path")
+        self.store = Store(f"sqlite:///{folder / 'desk.sqlite'}")
+        self.store.migrate()
+        self.vault = Vault(folder / "evidence")
+        self.desk = self.faulty = FaultyDesk(self.store, self.vault, Clock(datetime.now(UTC)), self.URL)
+
+    def end(self) -> None:
+        self.store.close()
+
+    def anew(self) -> Desk:
+        return EmbeddedClient(self.store, self.vault, Clock(datetime.now(UTC)), self.URL)
+
+    def somebody_says(self, ticket_id: str, text: str) -> None:
+        self.desk.comment(ticket_id, f"by hand {text}", text)
+
+    def refuses_to_close(self) -> None:
+        self.faulty.faulty.fails("set_status", lie=True, times=99)
+
+    def loses_the_answer(self) -> None:
+        for call in ("create", "comment", "attach", "set_status"):
+            self.faulty.faulty.fails(call, after=DeskDown("It broke off.", "Read back."))
+
+
+LINES: tuple[type[DeskLine], ...] = (EmbeddedLine,)
+
+CALLS: Mapping[DeskAbility, Callable[[Desk, str], Any]] = {
+    DeskAbility.CREATE: lambda desk, _: desk.create("JF-000001", "Feed fails", "It fails."),
+    DeskAbility.FIND: lambda desk, _: desk.find("JF-000001"),
+    DeskAbility.READ: lambda desk, ticket: desk.ticket(ticket),
+    DeskAbility.COMMENT: lambda desk, ticket: desk.comment(ticket, "JF-000001/1", "Stopped."),
+    DeskAbility.COMMENT_PUBLIC: lambda desk, ticket: desk.comment(ticket, "JF-000001/2", "Stopped.", public=True),
+    DeskAbility.ATTACH: lambda desk, ticket: desk.attach(ticket, "run.txt", b"ran", "text/plain"),
+    DeskAbility.CLOSE: lambda desk, ticket: desk.set_status(ticket, TicketStatus.CLOSED),
+    DeskAbility.REOPEN: lambda desk, ticket: desk.set_status(ticket, TicketStatus.OPEN),
+    DeskAbility.RAISED: lambda desk, _: desk.raised(datetime.now(UTC)),
+    DeskAbility.SAID: lambda desk, ticket: desk.comments(ticket),
+}
+"""What is called of a desk that has an ability, with a ticket of it, where it is a call of its own."""

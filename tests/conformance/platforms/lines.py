@@ -1,0 +1,244 @@
+"""The job platforms under the suite: one line each, in ``LINES``. A new one is a harness and its line.
+
+A harness says how its world is started, how a job and a run come to be in it, and how it goes wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
+
+import httpx
+import pytest
+
+from blocks.base import PlatformBlock
+from blocks.platforms import PrefectJobs
+from caseproof.platforms.abilities import Ability, Lack, PlatformAbilities, none_but
+from caseproof.platforms.base import JobPlatform, PlatformDown, PlatformRefused, Run, RunState
+from caseproof.platforms.prefect import PrefectJobsClient
+from sandbox.farm import FarmServer
+from sandbox.farm_http import Asked
+from tests.conformance.lines import NO_HTTP, Bad, Liar, Line
+from tests.support.fakes import FAKE_ABILITIES, Clock, FakePlatform
+from tests.support.prefect_world import PrefectWorld
+
+
+class PlatformLine(Line):
+    """A job platform: ``platform`` is its client, ``ADDRESS`` the base URL that its errors name."""
+
+    BLOCK: ClassVar[type[PlatformBlock] | None]
+    ADDRESS: ClassVar[str] = "https://jobs.example.com/api"
+    platform: JobPlatform
+
+    def add(self, name: str, *, shop: str = "garden", marketplace: str = "bazaar", connection: str = "sftp") -> str:
+        """A job that is live, with a schedule where it can have one; its id."""
+        raise NotImplementedError
+
+    def due(self, job_id: str) -> None:
+        """The moment of the job's schedule has come, and the platform's scheduler looks at it."""
+        raise NotImplementedError
+
+    def ran(self, job_id: str, state: RunState) -> str:
+        """The job ran just now, or runs (WAITING, RUNNING), and this came of it; the run's id."""
+        raise NotImplementedError
+
+    def ends(self, run: Run, state: RunState) -> None:
+        """A run that Caseproof started comes to this end."""
+        raise NotImplementedError
+
+    def vanishes(self, job_id: str) -> None:
+        """Somebody deletes the job."""
+        raise NotImplementedError
+
+    def lies(self, about: str) -> None:
+        """From now on the platform answers well to this ("stop", "go_live") and does nothing."""
+        raise NotImplementedError
+
+    def html(self) -> JobPlatform:
+        """A client whose base URL leads to a login page."""
+        raise NotImplementedError
+
+    def dead(self) -> JobPlatform:
+        """A client of one that cannot be reached."""
+        raise NotImplementedError
+
+    def expired(self) -> JobPlatform:
+        """A client whose credentials ("hunter2" among them) are not valid any more."""
+        raise NotImplementedError
+
+    def endless(self) -> JobPlatform:
+        """A client of one whose lists never end."""
+        raise NotImplementedError
+
+
+class HttpLine(PlatformLine):
+    """A platform that is asked over HTTP: its client over any transport is all that the bad servers need."""
+
+    def over(self, transport: httpx.BaseTransport) -> JobPlatform:
+        """A client at ``ADDRESS``, with "hunter2" as its secret, that waits for nothing."""
+        raise NotImplementedError
+
+    def html(self) -> JobPlatform:
+        return self.over(httpx.MockTransport(Bad.html))
+
+    def dead(self) -> JobPlatform:
+        return self.over(httpx.MockTransport(Bad.dead))
+
+    def expired(self) -> JobPlatform:
+        return self.over(httpx.MockTransport(Bad.expired))
+
+
+class PrefectLine(HttpLine):
+    """Prefect: a real server, shared with other tests. No worker: states are set as one would."""
+
+    NAME = "Prefect"
+    BLOCK = PrefectJobs
+    ABILITIES = PrefectJobs.ABILITIES
+    NEEDS = ("prefect_server",)
+    LIES: ClassVar[Mapping[str, str]] = {"stop": "pause_deployment", "go_live": "resume_deployment"}
+    STATES: ClassVar[Mapping[RunState, tuple[str, ...]]] = {
+        RunState.WAITING: (),
+        RunState.RUNNING: ("RUNNING",),
+        RunState.SUCCEEDED: ("RUNNING", "COMPLETED"),
+        RunState.FAILED: ("RUNNING", "FAILED"),
+        RunState.CANCELLED: ("RUNNING", "CANCELLED"),
+    }
+
+    def start(self, request: pytest.FixtureRequest) -> None:
+        server = request.getfixturevalue("prefect_server")
+        self.world = PrefectWorld(self.enter(server.client(), request), f"feed-{self.mark}")
+        self.liar = Liar()
+        self.platform = PrefectJobsClient(server.api_url, server.ui_url, transport=self.liar)
+
+    def end(self) -> None:
+        self.platform.close()
+
+    def add(self, name: str, *, shop: str = "garden", marketplace: str = "bazaar", connection: str = "sftp") -> str:
+        tags = (f"retailer:{shop}-{self.mark}", f"marketplace:{marketplace}", f"connection:{connection}")
+        return self.world.deploy(name, tags, schedules=(True,))
+
+    def due(self, job_id: str) -> None:
+        if not self.world.deployment(job_id)["paused"]:  # the scheduler's own question; its loop is not waited for
+            self.world.plan(job_id)
+
+    def ran(self, job_id: str, state: RunState) -> str:
+        return self.world.start(job_id, *((word, None) for word in self.STATES[state]))
+
+    def ends(self, run: Run, state: RunState) -> None:
+        for word in self.STATES[state]:
+            self.world.set(run.id, word)
+
+    def vanishes(self, job_id: str) -> None:
+        self.world.delete(job_id)
+
+    def lies(self, about: str) -> None:
+        self.liar.about = self.LIES[about]
+
+    def over(self, transport: httpx.BaseTransport) -> JobPlatform:
+        ui = self.ADDRESS.removesuffix("/api")
+        return PrefectJobsClient(self.ADDRESS, ui, auth="admin:hunter2", transport=transport, sleep=lambda _: None)
+
+    def endless(self) -> JobPlatform:
+        ran = {"start": (datetime.now(UTC) - timedelta(hours=1)).isoformat(), "state": "COMPLETED"}
+        farm = FarmServer([{"id": "feed/a", "runs": [ran]}], timedelta())
+        farm.answer(Asked("POST", "/farm/behaviour", {}, [{"kind": "endless", "path": "flow_runs/filter"}]))
+        return self.over(httpx.MockTransport(lambda request: _of_farm(farm, request)))
+
+
+def _of_farm(farm: FarmServer, request: httpx.Request) -> httpx.Response:
+    body = httpx.Response(200, content=request.content).json() if request.content else {}
+    reply = farm.answer(Asked(request.method, request.url.path, dict(request.url.params), body))
+    return httpx.Response(reply.status, json=reply.body, headers=reply.headers)
+
+
+class FakeLine(PlatformLine):
+    """The platform of the procedure's own tests: what is proven over it holds, because it keeps the same promises."""
+
+    NAME = "the fake"
+    BLOCK = None
+    ABILITIES: ClassVar[PlatformAbilities] = FAKE_ABILITIES
+    NEVER: ClassVar[Mapping[str, str]] = {
+        "html_instead_of_json_is_refused_in_words_that_name_the_base_url": NO_HTTP,
+        "expired_credentials_are_refused_saying_so": "It asks for none.",
+    }
+
+    def start(self, request: pytest.FixtureRequest) -> None:  # noqa: ARG002 - it shares nothing
+        self.clock = Clock(datetime.now(UTC))
+        self.platform = self.fake = FakePlatform(self.clock)
+        self.fake.abilities = self.ABILITIES
+        self.fake.lasts = timedelta(days=1)  # what it starts runs until it is told how it ends
+
+    def add(self, name: str, *, shop: str = "garden", marketplace: str = "bazaar", connection: str = "sftp") -> str:
+        job_id = f"feed-{self.mark}/{name}"
+        return self.fake.add(job_id, retailer=shop, marketplace=marketplace, connection=connection).id
+
+    def due(self, job_id: str) -> None:
+        self.fake.held[job_id].waiting += self.fake.is_active(job_id)
+
+    def ran(self, job_id: str, state: RunState) -> str:
+        if state in (RunState.WAITING, RunState.RUNNING):
+            setattr(self.fake.held[job_id], state.value, 1)
+        return self.fake.add_run(job_id, state, lasted=timedelta() if state.is_over else None).id
+
+    def ends(self, run: Run, state: RunState) -> None:
+        self.fake.finish(run.id, state)
+
+    def vanishes(self, job_id: str) -> None:
+        self.fake.vanish(job_id)
+
+    def lies(self, about: str) -> None:
+        self.fake.faulty.fails(about, lie=True, times=99)
+
+    def dead(self) -> JobPlatform:
+        return self._failing(lambda: PlatformDown("It cannot be reached.", "Start it."))
+
+    def expired(self) -> JobPlatform:
+        return self._failing(lambda: PlatformRefused("It does not accept our credentials.", "Enter them anew."))
+
+    def endless(self) -> JobPlatform:
+        self.add("endless")
+        for _ in range(3):
+            self.ran(f"feed-{self.mark}/endless", RunState.SUCCEEDED)
+        self.fake.faulty.fails("survey page", what="1", before=PlatformDown("A list without an end.", "Look there."))
+        return self.fake
+
+    def _failing(self, error: Callable[[], Exception]) -> JobPlatform:
+        for call in ("probe", "survey", "job", "standing", "stop", "go_live", "start_run", "run"):
+            self.fake.faulty.fails(call, before=error(), times=99)
+        return self.fake
+
+
+class LookingLine(FakeLine):
+    """A platform that is only looked at: it shows what such a one still owes the suite."""
+
+    NAME = "a fake that can only be looked at"
+    ABILITIES: ClassVar[PlatformAbilities] = none_but(
+        Ability,
+        (
+            Ability.LIST,
+            Ability.SURVEY,
+            Ability.STANDING,
+            Ability.VERIFY,
+            Ability.PAGE,
+            Ability.CLOCK,
+            Ability.SCHEDULES,
+        ),
+        Lack("It is only looked at.", "Do it on the platform itself."),
+    )
+
+
+LINES: tuple[type[PlatformLine], ...] = (PrefectLine, FakeLine, LookingLine)
+
+CALLS: Mapping[Ability, Callable[[JobPlatform, str, str], Any]] = {
+    Ability.LIST: lambda platform, job, _: platform.job(job),
+    Ability.SURVEY: lambda platform, *_: platform.survey(datetime.now(UTC) - timedelta(days=1)),
+    Ability.STANDING: lambda platform, job, _: platform.standing(job),
+    Ability.STOP: lambda platform, job, _: platform.stop(job),
+    Ability.RESUME: lambda platform, job, _: platform.go_live(job),
+    Ability.RUN: lambda platform, job, _: platform.start_run(job, "JF-000001:rerun:1"),
+    Ability.KEYED_RUN: lambda platform, job, _: platform.run_by_key(job, "JF-000001:rerun:1"),
+    Ability.REMOVE: lambda platform, job, _: platform.remove(job),
+    Ability.VERIFY: lambda platform, _, run: platform.run(run),
+}
+"""What is called of a platform that has an ability, with a job and a run of it, where it is a call of its own."""
