@@ -24,6 +24,7 @@ demo: ready browser ## a small world on this machine, with a case carried from f
 TOGETHER = -n 4 --dist loadgroup --no-loadscope-reorder --durations=10
 
 test: ready browser ## the tests that CI runs: below ten minutes on two cores, with real servers and a browser
+	@scripts/compile-tests
 	@.venv/bin/python -m pytest $(or $(ARGS),$(TOGETHER))
 
 test-full: ready browser ## every test there is, also the long ones (marked `full`), with more examples and more kills

@@ -67,6 +67,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory, prefect_server: Prefe
         assert not (made.home / "up" / f"{service}.json").exists(), "a stopped supervisor leaves nothing running"
 
 
+@pytest.mark.full
 def test_it_uses_the_server_that_is_named_and_starts_none(
     installation: Installation, prefect_server: PrefectServer
 ) -> None:
@@ -86,6 +87,7 @@ def test_it_uses_the_server_that_is_named_and_starts_none(
     assert {"caseproof-prefect-jobs", "caseproof-embedded-desk", "email-server-credentials"} <= forms
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("installation")
 def test_who_else_uses_a_server_is_read_from_prefect_itself(prefect_server: PrefectServer) -> None:
     pool = f"customers-{uuid4().hex[:8]}"
@@ -130,6 +132,7 @@ def refused(home: Path, api_url: str, monkeypatch: pytest.MonkeyPatch, capsys: p
     return ended.out + ended.err
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("installation")
 def test_a_server_that_carries_another_homes_cases_is_refused(
     tmp_path: Path, prefect_server: PrefectServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
