@@ -28,7 +28,10 @@ class Asked:
 
 @dataclass(slots=True)
 class Reply:
-    """An answer in JSON. ``drop``: break off the connection instead; ``after``: seconds later than the latency."""
+    """An answer in JSON; bytes are sent as they are.
+
+    ``drop``: break off the connection instead; ``after``: seconds later than the latency.
+    """
 
     body: Any = None
     status: int = 200
@@ -37,10 +40,13 @@ class Reply:
     after: float = 0.0
 
     def encoded(self) -> bytes:
-        content = b"" if self.status == HTTPStatus.NO_CONTENT else json.dumps(self.body, separators=(",", ":")).encode()
+        content = b"" if self.status == HTTPStatus.NO_CONTENT else self._content()
         lines = [f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}", f"Content-Length: {len(content)}"]
         lines += [f"{name}: {value}" for name, value in {"Content-Type": "application/json", **self.headers}.items()]
         return "\r\n".join([*lines, "", ""]).encode() + content
+
+    def _content(self) -> bytes:
+        return self.body if isinstance(self.body, bytes) else json.dumps(self.body, separators=(",", ":")).encode()
 
 
 class Connection(asyncio.Protocol):

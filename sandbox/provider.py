@@ -30,7 +30,12 @@ Kind = Literal[
     "twice",  # each call-back comes twice
     "out of order",  # what tells of the ringing comes after the end
     "deaf",  # calls are taken, and no call-back ever comes
+    # Of the job service alone:
+    "endless",  # lists go on for ever
+    "circle",  # a list gives a cursor again
+    "lag",  # what was changed shows `value` seconds later
 ]
+_NO_ANSWERS: tuple[Kind, ...] = ("twice", "out of order", "deaf", "endless", "circle", "lag")
 
 
 @dataclass
@@ -64,7 +69,7 @@ class Simulator:
                 return Reply({"detail": str(error)}, 422)
             return Reply([asdict(one) for one in self.bad])
         self.asked.append(asked)
-        bad = self.goes_wrong(asked, ("twice", "out of order", "deaf"))
+        bad = self.goes_wrong(asked, _NO_ANSWERS)
         return self._badly(bad, asked) if bad else self.served(asked)
 
     def served(self, asked: Asked) -> Reply:

@@ -32,6 +32,17 @@ class DeclarationError(BadInput):
     """A declaration cannot be used; the text names each line and entry, and what may stand there."""
 
 
+class Mistakes(ValueError):
+    """What a check of several entries found: each with the entry (``runs.list``; below where it is raised), and words.
+
+    A validator of a whole part raises it, so that each is told with its own line.
+    """
+
+    def __init__(self, wrong: Iterable[tuple[str, str]]) -> None:
+        self.wrong = tuple(wrong)
+        super().__init__("; ".join(f"{entry}: {words}" for entry, words in self.wrong))
+
+
 class Declared(BaseModel):
     """What every part of a declaration is: only known entries, and none of them changes."""
 
@@ -51,12 +62,25 @@ def read_declaration(text: str, shape: type[M], of: str) -> M:
         return shape.model_validate(values)
     except ValidationError as error:
         root = yaml.compose(text, yaml.CSafeLoader)
-        wrong = sorted((_mistake(dict(one), shape, root) for one in error.errors()), key=lambda one: one[0])
+        found = [each for one in error.errors() for each in _mistakes(dict(one), shape, root)]
+        wrong = sorted(found, key=lambda one: one[0])
         lines = [f"line {line}: {words}" for line, words in dict.fromkeys(wrong)]
         # Not chained: its text repeats what was written.
         raise DeclarationError(
             f"The declaration {of} is not valid: {told(lines)}.", "Correct these lines, and save it again."
         ) from None
+
+
+def _mistakes(error: Mapping[str, Any], shape: type[BaseModel], root: yaml.Node | None) -> Iterable[tuple[int, str]]:
+    several = (error.get("ctx") or {}).get("error")
+    if not isinstance(several, Mistakes):
+        yield _mistake(error, shape, root)
+        return
+    for entry, words in several.wrong:
+        walk = _Walk(shape, root)
+        for step in (*error["loc"], *entry.split(".")):
+            walk.into(step)
+        yield walk.line, f"{walk.entry()}{words}"
 
 
 def _mistake(error: Mapping[str, Any], shape: type[BaseModel], root: yaml.Node | None) -> tuple[int, str]:
