@@ -73,7 +73,7 @@ class HttpJobs(PlatformBlock):
     page_login: SecretStr = Field(
         default=SecretStr(""),
         title="Page login",
-        description="Headers that let a browser see its pages, a line each, like `Cookie: session=...`; empty for none.",
+        description="Headers that let a browser see its pages, a line each: `Cookie: session=...`; empty for none.",
     )
     ca: str = Field(
         default="",

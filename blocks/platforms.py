@@ -10,6 +10,7 @@ from typing import ClassVar
 from pydantic import ConfigDict, Field, SecretStr
 
 from blocks.base import Address, PlatformBlock, docs, logo, password_of_our_server
+from blocks.http_jobs import HttpJobs
 from blocks.sql_jobs import SqlJobTable
 from caseproof.platforms.abilities import PlatformAbilities
 from caseproof.platforms.prefect import ABILITIES, PrefectJobsClient, TagConvention
@@ -102,5 +103,5 @@ class PrefectJobs(PlatformBlock):
         )
 
 
-PLATFORMS: tuple[type[PlatformBlock], ...] = (PrefectJobs, SqlJobTable)
+PLATFORMS: tuple[type[PlatformBlock], ...] = (PrefectJobs, SqlJobTable, HttpJobs)
 """Every kind of platform; a new one is added here."""

@@ -138,8 +138,9 @@ class JobService(Simulator):
                 run.state, run.ended, run.text = of.outcome, max(now, run.started), of.text
 
     def _open_ids(self) -> list[str]:
-        # From the newest back: what is open is young, and of very many runs nearly all are over.
-        return [run_id for run_id in reversed(self.order[-5000:]) if self.runs[run_id].state in OPEN][::-1]
+        # What is open is young, and of very many runs nearly all are over.
+        young = [self.runs[run_id] for run_id in self.order[-5000:] if run_id in self.runs]
+        return [run.id for run in young if run.state in OPEN]
 
     def told(self) -> Any:
         return {

@@ -169,7 +169,9 @@ class _Reading:
         if self._pages >= self._listed.most_pages:
             raise self._lists.endless(self._where, f"has more than {self._listed.most_pages} pages (`most_pages`)")
 
-    def _number(self, value: Any) -> int:
+    def _number(self, value: Any) -> int | None:
+        if value is None:
+            return None
         if isinstance(value, bool) or not isinstance(value, int | str) or not str(value).isdecimal():
             raise NotAsDeclared(f"{self._where}.paging.total finds no number")
         return int(value)

@@ -28,6 +28,7 @@ from blocks.base import PrefectDown, StaleBlock, load_block
 from blocks.catalogue import KINDS, register_blocks
 from blocks.channels import CONNECTS, TEAMS, VOICES, GoToCall, TeamsWebhook, TwilioVoice
 from blocks.desks import DESKS, EmbeddedDesk
+from blocks.http_jobs import HttpJobs
 from blocks.inbox import MAILBOXES, RetailerMailbox
 from blocks.mail import account_of
 from blocks.platforms import PLATFORMS, PrefectJobs
@@ -91,6 +92,12 @@ class TestSqlJobTable(StandardSuite):
         return SqlJobTable
 
 
+class TestHttpJobs(StandardSuite):
+    @pytest.fixture
+    def block(self) -> type[Block]:
+        return HttpJobs
+
+
 class TestEmbeddedDesk(StandardSuite):
     @pytest.fixture
     def block(self) -> type[Block]:
@@ -127,7 +134,7 @@ class TestGoToCall(StandardSuite):
 def test_the_slugs_never_change_because_saved_blocks_are_found_by_them() -> None:
     slugs = [kind.get_block_type_slug() for kind in OURS]
     assert slugs == [
-        "caseproof-prefect-jobs", "caseproof-sql-job-table", "caseproof-embedded-desk", "caseproof-retailer-mailbox",
+        "caseproof-prefect-jobs", "caseproof-sql-job-table", "caseproof-http-jobs", "caseproof-embedded-desk", "caseproof-retailer-mailbox",
         "caseproof-teams-webhook", "caseproof-twilio-voice", "caseproof-goto-call",
     ]  # fmt: skip
 
