@@ -15,7 +15,10 @@ from urllib.parse import quote
 
 import jmespath
 from jmespath.exceptions import JMESPathError
+from jmespath.functions import Functions
 from pydantic import AfterValidator, PlainValidator
+
+from caseproof.domain.spelling import alike
 
 _FIELDS = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
 _PLACE = re.compile(r"\{([^{}]*)\}")
@@ -50,6 +53,7 @@ def expression(text: str) -> Expression:
         raise ValueError(f"is no JMESPath expression{where}") from None
     except RecursionError:
         raise ValueError("is no JMESPath expression (it nests too deeply)") from None
+    _refuse_unknown_functions(compiled.parsed)
 
     def find(answer: Any) -> Any:
         try:
@@ -58,6 +62,16 @@ def expression(text: str) -> Expression:
             raise NotAsDeclared(f"the expression `{text}` cannot be applied ({type(wrong).__name__})") from None
 
     return Expression(text, find)
+
+
+def _refuse_unknown_functions(node: Mapping[str, Any]) -> None:
+    """Raises ValueError for a function that JMESPath does not have: it would show at the first answer only."""
+    if node["type"] == "function_expression" and node["value"] not in Functions.FUNCTION_TABLE:
+        nearest = alike(node["value"], Functions.FUNCTION_TABLE)
+        raise ValueError(f"calls a function that there is not{f' (do you mean {nearest[0]}?)' if nearest else ''}")
+    for child in node["children"]:
+        if isinstance(child, Mapping):
+            _refuse_unknown_functions(child)
 
 
 def _field(name: str) -> Callable[[Any], Any]:

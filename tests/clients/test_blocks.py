@@ -134,7 +134,8 @@ class TestGoToCall(StandardSuite):
 def test_the_slugs_never_change_because_saved_blocks_are_found_by_them() -> None:
     slugs = [kind.get_block_type_slug() for kind in OURS]
     assert slugs == [
-        "caseproof-prefect-jobs", "caseproof-sql-job-table", "caseproof-http-jobs", "caseproof-embedded-desk", "caseproof-retailer-mailbox",
+        "caseproof-prefect-jobs", "caseproof-sql-job-table", "caseproof-http-jobs",
+        "caseproof-embedded-desk", "caseproof-retailer-mailbox",
         "caseproof-teams-webhook", "caseproof-twilio-voice", "caseproof-goto-call",
     ]  # fmt: skip
 
