@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from email.message import Message
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -13,7 +14,8 @@ from urllib.parse import parse_qsl, unquote
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request: ``path`` without the query, decoded; ``body`` is its JSON (an empty one is {}), or its form's pairs.
+    """A request: ``path`` without the query, decoded; ``body`` is its JSON (an empty one is {}), its form's pairs, or
+    the ``Part`` list of a form with files.
 
     ``headers`` have small letters in their names; ``raw_query`` is the query as it came.
     """
@@ -24,6 +26,16 @@ class Asked:
     body: Any
     headers: Mapping[str, str] = field(default_factory=dict)
     raw_query: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a form with files."""
+
+    name: str
+    file: str
+    media_type: str
+    content: bytes
 
 
 @dataclass(slots=True)
@@ -89,6 +101,8 @@ class Connection(asyncio.Protocol):
     def _body(content: bytes, headers: Mapping[str, str]) -> Any:
         if headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
             return parse_qsl(content.decode(), keep_blank_values=True)
+        if headers.get("content-type", "").startswith("multipart/form-data"):
+            return _parts(content, headers["content-type"].partition("boundary=")[2].strip('"').encode())
         return json.loads(content)
 
     def _send(self, reply: Reply) -> None:
@@ -96,3 +110,17 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
         elif not self._transport.is_closing():
             self._transport.write(reply.encoded())
+
+
+def _parts(content: bytes, boundary: bytes) -> list[Part]:
+    """The parts of a form. Raises ValueError for what is none."""
+    found = []
+    for piece in content.split(b"--" + boundary)[1:-1]:
+        head, _, body = piece.removeprefix(b"\r\n").partition(b"\r\n\r\n")
+        said = Message()
+        for line in head.decode().split("\r\n"):
+            name, _, value = line.partition(": ")
+            said[name] = value
+        name = str(said.get_param("name", "", "content-disposition"))
+        found.append(Part(name, said.get_filename("") or "", said.get_content_type(), body.removesuffix(b"\r\n")))
+    return found

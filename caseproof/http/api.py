@@ -77,6 +77,7 @@ class HttpApi:
         sleep: Callable[[float], None] = time.sleep,
         left: Collection[int] = (),
         around: Callable[[], AbstractContextManager[object]] = nullcontext,
+        read_seconds: float = READ_SECONDS,
     ) -> None:
         self._left, self._around = frozenset(left), around
         self.name = name
@@ -94,7 +95,7 @@ class HttpApi:
             self._client = HttpClient(
                 base_url,
                 connect_seconds=CONNECT_SECONDS,
-                read_seconds=READ_SECONDS,
+                read_seconds=read_seconds,
                 headers=headers,
                 transport=transport,
                 ca=ca,

@@ -1,0 +1,253 @@
+"""What Jira Cloud is asked with and answers: what an account needs, and shapes of answers."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from caseproof.domain.errors import BadInput
+from caseproof.http.client import is_usable, shown
+
+LARGEST_FILE = 10_000_000
+"""The largest attachment in bytes that every site takes; an administrator may allow more."""
+LONGEST_SUMMARY, LONGEST_TEXT, LONGEST_LABEL = 255, 32_000, 255
+PROPERTY = "caseproof"
+"""The issue's property that holds the key, and the project that it was made in. People do not see it, a clone does not
+get it, as it does the label, and it stays when the issue is moved."""
+DONE = "done"
+"""The category of a status that closes, whatever the status is called; the others are "new" and "indeterminate"."""
+
+_PROJECT = re.compile(r"[A-Z][A-Z0-9_]{1,99}")
+_LABEL = re.compile(r"[A-Za-z0-9._/-]{1,255}")
+_NUMBER = re.compile(r"[0-9]{1,18}")
+_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]{1,99}-[0-9]{1,9}")
+
+
+@dataclass(frozen=True, slots=True)
+class JiraAccount:
+    """A site of Jira Cloud, whom we are there, and where our issues go. Raises BadInput for what lacks something.
+
+    ``label`` is what an issue's label starts with. ``done_status`` names the status that a closed issue gets where
+    the workflow leads to several of that category; "" takes the first. ``ca`` (PEM) is trusted besides the system's
+    authorities, ``proxy`` is what calls go through.
+    """
+
+    name: str
+    site: str
+    email: str
+    api_token: str = field(repr=False)
+    project: str
+    issue_type: str = "Task"
+    label: str = "caseproof"
+    done_status: str = ""
+    ca: str = ""
+    proxy: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        for one in ("site", "email", "api_token", "project", "issue_type", "label"):
+            if not str(getattr(self, one)).strip():
+                raise self._wrong(
+                    f"has no {one.replace('_', ' ')}", "Fill it in (docs/desk-jira.md says where it is found)."
+                )
+        if not is_usable(self.site):
+            raise self._wrong(
+                f"has an address that is none ({shown(self.site)})",
+                "Give the site's, as in https://YOUR-SITE.atlassian.net.",
+            )
+        if not _PROJECT.fullmatch(self.project):
+            raise self._wrong(
+                f"has a project key that is none ({self.project[:60]})",
+                "Give what stands before the number of an issue: DEV, where issues are called DEV-12.",
+            )
+        if not _LABEL.fullmatch(self.label) or len(self.label) > 100:
+            raise self._wrong(
+                f"has a label that is none ({self.label[:60]})", "Use letters, digits, and . _ - / without blanks."
+            )
+
+    def label_of(self, key: str) -> str:
+        """The label of the issue that is made under this key; Jira allows no blank in it."""
+        whole = f"{self.label}-{key}"
+        if _LABEL.fullmatch(whole):
+            return whole
+        return f"{self.label}-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+
+    def page_of(self, key: str) -> str:
+        """Where people read an issue."""
+        return f"{self.site.rstrip('/')}/browse/{key}"
+
+    def id_in(self, told: str) -> str:
+        """The id or the key of an issue, also out of its page's address; "" where there is none."""
+        said = told.strip().removeprefix(f"{self.site.rstrip('/')}/browse/")
+        return said.upper() if _NUMBER.fullmatch(said) or _KEY.fullmatch(said) else ""
+
+    def _wrong(self, what: str, action: str) -> BadInput:
+        return BadInput(f"The desk '{self.name}' {what}.", action)
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(coerce_numbers_to_str=True, extra="ignore", populate_by_name=True)
+
+
+class Category(_Shape):
+    """A status's category: "new", "indeterminate" or "done"."""
+
+    key: str
+
+
+class Status(_Shape):
+    """A status; its name is whatever the site calls it."""
+
+    name: str = ""
+    category: Category = Field(alias="statusCategory")
+
+    @property
+    def closes(self) -> bool:
+        """Whether an issue that has it is closed."""
+        return self.category.key == DONE
+
+
+class User(_Shape):
+    """A person, or an app."""
+
+    id: str = Field("", alias="accountId")
+    name: str | None = Field(None, alias="displayName")
+
+
+class File(_Shape):
+    """An attachment; ``size`` in bytes."""
+
+    id: str
+    name: str = Field("", alias="filename")
+    size: int = -1
+    author: User | None = None
+
+
+class Fields(_Shape):
+    """The fields of an issue that were asked for."""
+
+    summary: str | None = None
+    status: Status | None = None
+    labels: list[str] = []
+    creator: User | None = None
+    attachment: list[File] | None = None
+
+
+class Issue(_Shape):
+    """An issue. ``id`` stays when it is moved to another project, ``key`` does not."""
+
+    id: str = Field(pattern=r"^[0-9]{1,18}$")
+    key: str
+    fields: Fields = Fields()
+    properties: dict[str, Any] | None = None
+
+    @property
+    def made_as(self) -> dict[str, Any] | None:
+        """What its property holds; None without."""
+        held = (self.properties or {}).get(PROPERTY)
+        return held if isinstance(held, dict) else None
+
+    def number_in(self, project: str) -> int:
+        """Its number in this project; 0 where it is in another one."""
+        name, _, number = self.key.rpartition("-")
+        return int(number) if name == project and _NUMBER.fullmatch(number) else 0
+
+
+class Made(_Shape):
+    """What the creation of an issue answers."""
+
+    id: str = Field(pattern=r"^[0-9]{1,18}$")
+    key: str
+
+
+class Found(_Shape):
+    """A page of a search."""
+
+    issues: list[Issue]
+    next: str | None = Field(None, alias="nextPageToken")
+
+
+class CommentRow(_Shape):
+    """A comment; its body is a document (ADF)."""
+
+    id: str
+    author: User | None = None
+    body: Any = None
+    at: datetime | None = Field(None, alias="created")
+
+
+class CommentPage(_Shape):
+    """A page of comments."""
+
+    comments: list[CommentRow]
+    total: int | None = None
+
+
+class AskedField(_Shape):
+    """A field on a transition's screen."""
+
+    name: str = ""
+    required: bool = False
+    has_default: bool = Field(False, alias="hasDefaultValue")
+
+
+class Transition(_Shape):
+    """A way from an issue's status to another."""
+
+    id: str
+    name: str = ""
+    to: Status
+    available: bool = Field(True, alias="isAvailable")
+    fields: dict[str, AskedField] | None = None
+
+    @property
+    def asks_for(self) -> list[str]:
+        """The fields that have to be filled in by whoever takes it."""
+        return [one.name or name for name, one in (self.fields or {}).items() if one.required and not one.has_default]
+
+
+class Transitions(_Shape):
+    """The transitions that are to be had."""
+
+    transitions: list[Transition]
+
+
+class Project(_Shape):
+    """A project, with the types of its issues."""
+
+    key: str
+    types: list[dict[str, Any]] = Field([], alias="issueTypes")
+
+
+class Permission(_Shape):
+    """Whether our account may do something."""
+
+    name: str = ""
+    have: bool = Field(False, alias="havePermission")
+
+
+class Permissions(_Shape):
+    """What our account may do in a project."""
+
+    permissions: dict[str, Permission]
+
+
+class Refusal(_Shape):
+    """Why Jira refuses: in general, and of single fields."""
+
+    messages: list[str] | None = Field(None, alias="errorMessages")
+    errors: dict[str, Any] | None = None
+
+    @property
+    def words(self) -> str:
+        """All of it in a line."""
+        return "; ".join([*(self.messages or ()), *(f"{name}: {said}" for name, said in (self.errors or {}).items())])
+
+
+ISSUE, MADE, FOUND = TypeAdapter(Issue), TypeAdapter(Made), TypeAdapter(Found)
+COMMENT_PAGE, TRANSITIONS, USER = TypeAdapter(CommentPage), TypeAdapter(Transitions), TypeAdapter(User)
+PROJECT, PERMISSIONS, REFUSAL = TypeAdapter(Project), TypeAdapter(Permissions), TypeAdapter(Refusal)
