@@ -10,12 +10,13 @@ from typing import ClassVar
 from pydantic import Field
 
 from blocks.base import AddressOrNone, DeskBlock, docs, logo
+from blocks.jira import JiraCloud
 from caseproof.desks.abilities import DeskAbilities
 from caseproof.desks.embedded import ABILITIES
 from caseproof.desks.embedded import EmbeddedDesk as EmbeddedDeskClient
 from caseproof.procedure.core.services import Services
 
-__all__ = ["DESKS", "DeskBlock", "EmbeddedDesk"]
+__all__ = ["DESKS", "DeskBlock", "EmbeddedDesk", "JiraCloud"]
 
 
 class EmbeddedDesk(DeskBlock):
@@ -52,5 +53,5 @@ class EmbeddedDesk(DeskBlock):
         return EmbeddedDeskClient(services.store, services.vault, services.clock, url_base=base)
 
 
-DESKS: tuple[type[DeskBlock], ...] = (EmbeddedDesk,)
+DESKS: tuple[type[DeskBlock], ...] = (EmbeddedDesk, JiraCloud)
 """Every kind of desk; a new one is added here."""

@@ -247,8 +247,9 @@ def _notes(services: Services, file: SetupFile) -> tuple[str, ...]:
     """Where the policy names another desk, account or channel than the file."""
     policy, paging = services.policy, services.policy.paging
     first, second = [*file.voices, None, None][:2]
+    desks = (policy.desk, policy.desk_of("SC"), policy.development_desk)
     named = [
-        ("desk", "desk", file.desk, policy.desk),
+        ("desk", "desk", file.desk, file.desk.name if file.desk and file.desk.name in desks else policy.desk),
         ("mail account", "mail.account", file.mail, policy.mail.account),
         ("mailbox", "answers.mailbox", file.inbox, policy.answers.mailbox),
         ("voice account", "paging.voice", first, paging.voice),

@@ -30,6 +30,7 @@ from blocks.channels import CONNECTS, TEAMS, VOICES, GoToCall, TeamsWebhook, Twi
 from blocks.desks import DESKS, EmbeddedDesk
 from blocks.http_jobs import HttpJobs
 from blocks.inbox import MAILBOXES, RetailerMailbox
+from blocks.jira import JiraCloud
 from blocks.mail import account_of
 from blocks.platforms import PLATFORMS, PrefectJobs
 from blocks.setting_up import carry_out, make_plan
@@ -104,6 +105,12 @@ class TestEmbeddedDesk(StandardSuite):
         return EmbeddedDesk
 
 
+class TestJiraCloud(StandardSuite):
+    @pytest.fixture
+    def block(self) -> type[Block]:
+        return JiraCloud
+
+
 class TestRetailerMailbox(StandardSuite):
     @pytest.fixture
     def block(self) -> type[Block]:
@@ -135,7 +142,7 @@ def test_the_slugs_never_change_because_saved_blocks_are_found_by_them() -> None
     slugs = [kind.get_block_type_slug() for kind in OURS]
     assert slugs == [
         "caseproof-prefect-jobs", "caseproof-sql-job-table", "caseproof-http-jobs",
-        "caseproof-embedded-desk", "caseproof-retailer-mailbox",
+        "caseproof-embedded-desk", "caseproof-jira-cloud", "caseproof-retailer-mailbox",
         "caseproof-teams-webhook", "caseproof-twilio-voice", "caseproof-goto-call",
     ]  # fmt: skip
 
@@ -318,7 +325,7 @@ def test_a_name_that_nothing_is_saved_under_is_refused_with_the_kinds_that_there
     with pytest.raises(BadInput) as refused:
         load_block("blocks-unknown", (*PLATFORMS, *DESKS), "platform")
     assert "'blocks-unknown'" in refused.value.problem
-    assert "caseproof-embedded-desk under this name" in refused.value.next_action
+    assert f"{DESKS[-1].get_block_type_slug()} under this name" in refused.value.next_action
 
 
 @pytest.mark.usefixtures("server")

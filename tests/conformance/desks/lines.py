@@ -12,11 +12,17 @@ import pytest
 
 from blocks.base import DeskBlock
 from blocks.desks import EmbeddedDesk
+from blocks.jira import JiraCloud
 from caseproof.desks.abilities import DeskAbility
 from caseproof.desks.base import Desk, DeskDown, TicketStatus
 from caseproof.desks.embedded import EmbeddedDesk as EmbeddedClient
+from caseproof.desks.jira import JiraCloud as JiraClient
+from caseproof.desks.jira_wire import JiraAccount
 from caseproof.evidence.vault import Vault
 from caseproof.store import Store
+from sandbox.jira import EMAIL, PROJECT, TOKEN, JiraSimulator
+from sandbox.provider import Bad as Wrong
+from sandbox.provider import running
 from tests.conformance.lines import NO_HTTP, Bad, Line
 from tests.support.fakes import Clock, FaultyDesk
 
@@ -124,7 +130,44 @@ class EmbeddedLine(DeskLine):
             self.faulty.faulty.fails(call, after=DeskDown("It broke off.", "Read back."))
 
 
-LINES: tuple[type[DeskLine], ...] = (EmbeddedLine,)
+class JiraLine(HttpDeskLine):
+    """Jira Cloud, on a made-up site."""
+
+    NAME = "Jira Cloud"
+    BLOCK = JiraCloud
+    ABILITIES = JiraCloud.ABILITIES
+
+    def start(self, request: pytest.FixtureRequest) -> None:
+        self.jira, self.url = self.enter(running(JiraSimulator()), request)
+        self.jira.lag = 600  # nothing that a test makes is known to the search
+        self.desk = self.anew()
+
+    def end(self) -> None:
+        self.desk.close()
+
+    def anew(self) -> Desk:
+        return JiraClient(JiraAccount("jira", self.url, EMAIL, TOKEN, PROJECT), sleep=lambda _: None)
+
+    def over(self, transport: httpx.BaseTransport) -> Desk:
+        account = JiraAccount("jira", self.ADDRESS, EMAIL, "hunter2", PROJECT)
+        return JiraClient(account, transport=transport, sleep=lambda _: None)
+
+    def deleted(self) -> str:
+        made = self.desk.create("JF-000009", "Gone", "").id
+        self.jira.delete(made)
+        return made
+
+    def somebody_says(self, ticket_id: str, text: str) -> None:
+        self.jira.say(ticket_id, text)
+
+    def refuses_to_close(self) -> None:
+        self.jira.bad = [Wrong("nothing", "POST", None)]
+
+    def loses_the_answer(self) -> None:
+        self.jira.bad = [Wrong("drop", "POST /rest/api/3/issue", 1)]
+
+
+LINES: tuple[type[DeskLine], ...] = (EmbeddedLine, JiraLine)
 
 CALLS: Mapping[DeskAbility, Callable[[Desk, str], Any]] = {
     DeskAbility.CREATE: lambda desk, _: desk.create("JF-000001", "Feed fails", "It fails."),
