@@ -17,7 +17,10 @@ from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.job_failure.owing import is_to_be_told_the_end, owes_ticket_closing
 from caseproof.domain.owing import has_open_ticket
 from caseproof.domain.vocabulary import Decision
-from caseproof.procedure.closing import proving, running, ticket
+from caseproof.evidence.page_check import NotTheRun
+from caseproof.evidence.screenshot import ScreenshotFailed
+from caseproof.platforms.base import PlatformCannot, PlatformRefused
+from caseproof.procedure.closing import pictures, proving, running, ticket
 from caseproof.procedure.containment import containment, opening
 from caseproof.procedure.containment.stop import held_jobs
 from caseproof.procedure.core import causes
@@ -124,8 +127,15 @@ def set_the_schedule_live(ref: str) -> None:
 
 @step(StepName.PHOTOGRAPH_THE_RUN, "J7, J8", due=lambda case: case.verified is not None and case.photo is None)
 def photograph_the_run(ref: str) -> None:
-    """J7, J8: a picture of the platform's own page of the verified run. Reads only."""
-    proving.take_photo(services().ledger, services().files, runner_of(load_case(ref)), ref, ports().camera)
+    """J7, J8: a picture of the platform's own page of the verified run; where none can be taken, a person may upload
+    one. Reads only."""
+    here, case = services(), load_case(ref)
+    pictures.refuse_while_waiting(case, here.links)
+    try:
+        proving.take_photo(here.ledger, here.files, runner_of(case), ref, ports().camera)
+    except (PlatformCannot, PlatformRefused, ScreenshotFailed, NotTheRun) as problem:
+        pictures.offer_upload(problem, here.policy.closing, here.links, case)
+        raise
     show_the_picture(load_case(ref))
 
 

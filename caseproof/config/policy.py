@@ -106,6 +106,16 @@ class ReviewPolicy(Strict):
     )
 
 
+class ClosingPolicy(Strict):
+    """Which pictures of a run close a case, beside that of the platform's own page."""
+
+    uploaded_pictures: bool = Field(
+        True,
+        description="Whether a picture that a person uploads counts where no page of the run can be photographed, once "
+        "another person has confirmed it.",
+    )
+
+
 class Targets(Strict):
     """How long things should take: the overview counts what took longer. Nothing else follows from it.
 
@@ -173,6 +183,7 @@ class Policy(Strict):
     mail: MailPolicy = MailPolicy()
     answers: AnswersPolicy = AnswersPolicy()
     review: ReviewPolicy = ReviewPolicy()
+    closing: ClosingPolicy = ClosingPolicy()
     times: Times = Times()
     check: CheckPolicy = CheckPolicy()
     keeper: KeeperPolicy = KeeperPolicy()

@@ -91,7 +91,8 @@ class Case:
     verified: FactOf[says.RunVerified] | None = None
     live: FactOf[says.ScheduleLive] | None = None
     neighbours_live: FactOf[says.NeighboursLive] | None = None
-    photo: FactOf[says.Photographed] | None = None
+    photo: FactOf[says.Photographed | says.PictureConfirmed] | None = None
+    uploaded: FactOf[says.PictureUploaded] | None = None
     attached: tuple[FactOf[says.Attached], ...] = ()
     review: FactOf[says.ReviewApproved] | None = None
     look: FactOf[says.LookedAgain] | None = None

@@ -37,6 +37,20 @@ class Condition:
     next_action: str
     applies: Callable[[Case], bool]
     met_by: Callable[[Case], Met | None]
+    otherwise: Callable[[Case], str] | None = None
+    """What holds instead of ``sentence`` where it is met in another way, as the proof says it; "" where it is not."""
+    waits: Callable[[Case], tuple[str, str] | None] | None = None
+    """What is missing and the next action, where the case knows more of that than the two sentences here."""
+
+    def holds(self, case: Case) -> str:
+        """What holds where it is met, in a sentence."""
+        return (self.otherwise(case) if self.otherwise else "") or self.sentence
+
+    def blocker(self, case: Case) -> Blocker:
+        """What is missing where it is not met."""
+        known = self.waits(case) if self.waits else None
+        missing, next_action = known or (self.sentence, self.next_action.format(ref=case.ref))
+        return Blocker(self.code, self.rule, missing, next_action)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +86,7 @@ def follows(later: Fact, earlier: Fact | None) -> bool:
 
 def closure_blockers(case: Case) -> list[Blocker]:
     """What blocks the closure of ``case``, each with its rule and the next action; empty when nothing does."""
-    return [
-        Blocker(c.code, c.rule, c.sentence, c.next_action.format(ref=case.ref))
-        for c in case.procedure.conditions
-        if c.applies(case) and c.met_by(case) is None
-    ]
+    return [c.blocker(case) for c in case.procedure.conditions if c.applies(case) and c.met_by(case) is None]
 
 
 def conditions_met(case: Case) -> list[tuple[Condition, Met]]:

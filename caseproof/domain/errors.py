@@ -28,6 +28,11 @@ class CaseproofError(Exception):
         self.next_action = next_action
         super().__init__(f"{problem} Next: {next_action}" if next_action else problem)
 
+    def offer(self, more: str) -> None:
+        """Add a sentence to the next action."""
+        self.next_action = f"{self.next_action} {more}".strip()
+        self.args = (f"{self.problem} Next: {self.next_action}",)
+
 
 class BadInput(CaseproofError):
     """What was given cannot be used."""

@@ -75,13 +75,13 @@ BY_STEP = MappingProxyType({StepName.CLOSE_THE_TICKET: Debt.TICKET, StepName.TEL
 PASSES = frozenset(
     {
         Code.PLATFORM_DOWN, Code.DESK_DOWN, Code.MAIL_DOWN, Code.MAILBOX_DOWN, Code.CHANNEL_DOWN, Code.PREFECT_DOWN,
-        Code.STORE_DOWN, Code.STORE_FAILED, Code.SCREENSHOT_FAILED, Code.NOT_THE_RUN, Code.NOT_SEEN, Code.NOT_LIVE,
-        Code.TICKET_NOT_CLOSED, Code.TICKET_NOT_OPEN, Code.NOTHING_SAVED,
+        Code.STORE_DOWN, Code.STORE_FAILED, Code.SCREENSHOT_FAILED, Code.NOT_THE_RUN, Code.SHOWS_ANOTHER_STATE,
+        Code.NOT_SEEN, Code.NOT_LIVE, Code.TICKET_NOT_CLOSED, Code.TICKET_NOT_OPEN, Code.NOTHING_SAVED,
     }
 )  # fmt: skip
 """What may be over at any moment, because a machine was away or somebody is about to put it right elsewhere."""
 
-HARMLESS = frozenset({Code.STILL_RUNNING, Code.WAITS_FOR_CASE, Code.ASKED_OF_A_PERSON})
+HARMLESS = frozenset({Code.STILL_RUNNING, Code.WAITS_FOR_CASE, Code.ASKED_OF_A_PERSON, Code.PICTURE_WAITS})
 """What is no trouble at all: nothing failed, and nothing is late."""
 
 READ_BY_ITSELF = frozenset({StepName.VERIFY_THE_RUN, StepName.WAIT_TO_CLOSE})

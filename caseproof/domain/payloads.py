@@ -391,6 +391,41 @@ class Photographed(TypedDict):
     text: NotRequired[str]
 
 
+class PictureUploaded(TypedDict):
+    """A picture that a person brings in place of one of the run's own page: the run that they say it shows, and why no
+    page could be photographed. It counts only once somebody else has confirmed it.
+
+    ``known_by`` says how they are known. ``thumbnail`` is a file, too.
+    """
+
+    run: Named
+    evidence: Named
+    thumbnail: Named
+    says: str
+    why: str
+    known_by: str
+
+
+class PictureConfirmed(Photographed):
+    """Somebody else saw that the uploaded picture shows this run and its success: the picture counts from then on.
+
+    ``taken_at`` is when it was uploaded; ``uploaded_by`` is for people, the event of the upload says whose it is.
+    """
+
+    uploaded_by: str
+    why: str
+    known_by: str
+
+
+class PictureRefused(TypedDict):
+    """Why an uploaded picture does not count."""
+
+    run: Named
+    evidence: Named
+    why: str
+    known_by: str
+
+
 class PhotoRefused(Coded):
     """Why a picture does not count."""
 

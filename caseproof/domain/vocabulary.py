@@ -74,6 +74,17 @@ WAYS = {
 }
 
 
+class Picture(StrEnum):
+    """What a picture of a run is; events of before there were other kinds say nothing, and mean the first."""
+
+    OWN_PAGE = "own page"
+    """Of the platform's own page, taken by our browser."""
+    RENDERED = "rendered"
+    """Of a page that Caseproof made from data read back."""
+    UPLOADED = "uploaded"
+    """Brought by a person, and confirmed by another."""
+
+
 class Disposition(StrEnum):
     """Where a message ends: each in exactly one of these."""
 

@@ -41,6 +41,12 @@ class NotTheRun(WordsOfOthers):
     code = Code.NOT_THE_RUN
 
 
+class ShowsAnotherState(NotTheRun):
+    """It is the run's page, and it shows another state than success."""
+
+    code = Code.SHOWS_ANOTHER_STATE
+
+
 @dataclass(frozen=True, slots=True)
 class Shot:
     """A picture (PNG bytes) of a page and what the page said when it was taken.
@@ -123,7 +129,7 @@ def fault_of(page: RunPage, text: str, address: str, status: int | None, asks_pa
     if shown is None:
         return _unexpected(page, text, f'"{page.success}" does not stand on it as a word of its own')
     if shown != _plain(page.success):
-        return NotTheRun(
+        return ShowsAnotherState(
             f'The screenshot shows the run as "{shown}", not as "{page.success}".',
             f"See how the run went: {page.url}. {_AGAIN} of a run that succeeded.",
         )

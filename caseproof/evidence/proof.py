@@ -106,7 +106,7 @@ def _claims(case: Case) -> dict[str, Any]:
             {
                 "code": condition.code,
                 "rule": condition.rule,
-                "holds": condition.sentence,
+                "holds": condition.holds(case),
                 "evidence": list(met.evidence),
                 "events": list(met.events),
             }

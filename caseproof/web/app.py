@@ -50,6 +50,7 @@ from caseproof.web.on_call import OnCallPages, on_call_routes
 from caseproof.web.overview import OverviewPages, overview_routes
 from caseproof.web.pages import HERE, Pages
 from caseproof.web.personal import PersonalPages, personal_routes
+from caseproof.web.pictures import PicturePages, picture_routes
 from caseproof.web.provider import LoginProvider
 from caseproof.web.question import Questions
 from caseproof.web.raising import RaisePages, raise_routes
@@ -99,6 +100,7 @@ def create_app(
     app.include_router(case_routes(services.store, services.vault, questions, pages, base))
     app.include_router(hand_routes(HandPages(services.ledger, services.files, policy, logins, by_form)))
     app.include_router(after_routes(AfterPages(services.ledger, policy, pages, by_form)))
+    app.include_router(picture_routes(PicturePages(services.ledger, services.files, policy, logins, by_form)))
     app.include_router(raise_routes(RaisePages(services.ledger, logins, by_form)))
     app.include_router(support_routes(SupportPages(services.ledger, services.files, policy, by_form)))
     app.include_router(contact_routes(ContactPages(services.ledger, by_form)))

@@ -17,7 +17,7 @@ from caseproof.web.doors import READ
 from caseproof.web.login import ForeignForm
 from caseproof.web.pages import HEADERS, Pages, prefect_ui
 from caseproof.web.question import NOTHING, NotOurForm, Questions, Typed
-from caseproof.web.views import case_page
+from caseproof.web.views import case_page, picture_of
 from caseproof.web.who import ActingPerson, person_of
 
 _WAITING_HEADERS = HEADERS | {
@@ -42,6 +42,7 @@ def case_routes(store: Store, vault: Vault, questions: Questions, pages: Pages, 
         headers = PAGE_HEADERS if asked.asked else _WAITING_HEADERS if asked.looks else HEADERS
         what = {"page": page, "case": page.case, "question": asked, "emergency": goes_on(page.case)}
         what["recording_asked"] = is_asked_for(page.case)
+        what["picture"] = picture_of(page.case)
         return pages.show("case.html", status, headers, who=person, **what)
 
     @router.api_route("/cases/{ref}", methods=list(READ))

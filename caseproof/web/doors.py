@@ -93,6 +93,7 @@ DOORS: tuple[Door, ...] = (
     Door("/cases/{ref}", READ, Guard.LOGIN),
     Door("/cases/{ref}/question", ("POST",), Guard.PERSON),
     Door("/cases/{ref}/hand", _FORM, Guard.PERSON),
+    Door("/cases/{ref}/picture", _FORM, Guard.PERSON),
     Door("/cases/{ref}/after", _FORM, Guard.PERSON),
     Door("/training", READ, Guard.PERSON),
     Door("/raise", _FORM, Guard.PERSON),

@@ -30,7 +30,7 @@ _NONCE = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 _FORM_SECONDS = 86_400
 FORMS = (
     "login", "link", "password", "logout", "worklist", "hand", "contacts", "raise", "inbox", "emergency", "connect",
-    "after",
+    "after", "picture",
 )  # fmt: skip
 """What forms are for; the key of one opens no other."""
 _STATUS: tuple[tuple[type[CaseproofError], int], ...] = (

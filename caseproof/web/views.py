@@ -19,10 +19,11 @@ from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
+from caseproof.domain.job_failure.pictures import kind_of_picture, may_be_uploaded, waiting_picture
 from caseproof.domain.payloads import Noted
 from caseproof.domain.support.conditions import linked_jobs
 from caseproof.domain.support.procedure import SUPPORT
-from caseproof.domain.vocabulary import BY_PAGE, Disposition
+from caseproof.domain.vocabulary import BY_PAGE, Disposition, Picture
 from caseproof.evidence.vault import Vault, VaultError
 from caseproof.procedure.closing.running import what_is_left
 from caseproof.procedure.core.retailer_answer import came_by, doubts
@@ -158,6 +159,22 @@ class ShownAnswer:
     came_by: str
     doubts: list[str]
     past: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PictureView:
+    """Beside the picture of the run's own page: one that ``waits`` for somebody else's eyes, whether one ``may`` be
+    uploaded, and the upload of the picture in force, if it is one ``by_hand``."""
+
+    waits: Fact | None
+    may: bool
+    by_hand: Fact | None
+
+
+def picture_of(case: Case) -> PictureView:
+    """What the page shows of pictures that people upload."""
+    by_hand = case.uploaded if kind_of_picture(case) is Picture.UPLOADED else None
+    return PictureView(waiting_picture(case), may_be_uploaded(case), by_hand)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from caseproof.evidence.vault import VaultError
 from caseproof.procedure.core.texts import plain
 from caseproof.procedure.views.case_page import case_page
 from caseproof.procedure.views.owed import owed_lines
+from caseproof.procedure.views.questions import picture_in_words
 from caseproof.procedure.views.titles import about
 from tasks.common import load_case, ports, services
 from tasks.display.best_effort import as_far_as_prefect_takes_it
@@ -81,7 +82,7 @@ def show_the_picture(case: Case) -> None:
         ports().carrier.show_image(
             f"{case.ref.lower()}-successful-run",
             services().links.evidence_url(case.photo.data["evidence"]),
-            description=f"**The picture** of the run's own page, taken {_minute(case.photo['taken_at'])} (J7, J8).",
+            description=f"**The picture** {picture_in_words(case)} (J7, J8).",
         )
 
 
@@ -95,10 +96,6 @@ def show_the_proof(case: Case) -> None:
             _proof_text(case.ref, case.proof),
             description=f"**The proof** that {case.ref} was allowed to close ({case.proof['rule']}).",
         )
-
-
-def _minute(at: str) -> str:
-    return f"{at[:16].replace('T', ' ')} UTC"
 
 
 def _picture(photo: Fact | None) -> bytes | None:

@@ -112,6 +112,15 @@ class Make:
                 "names_success": True, "url": "https://example.com",
             },
             Kind.PHOTO_REFUSED: {"run": run, "why": "a login page"},
+            Kind.PICTURE_UPLOADED: {
+                "run": run, "evidence": file, "thumbnail": file, "says": "their shop", "why": "no page",
+                "known_by": "login",
+            },
+            Kind.PICTURE_CONFIRMED: {
+                "run": run, "taken_at": at.isoformat(), "evidence": file, "names_run": True, "names_success": True,
+                "url": "https://example.com", "uploaded_by": "operator", "why": "no page", "known_by": "login",
+            },
+            Kind.PICTURE_REFUSED: {"run": run, "evidence": file, "why": "another run", "known_by": "login"},
             Kind.ATTACHED: {"ticket": "T-000001", "evidence": photo, "name": "run.png"},
             Kind.REVIEW_REJECTED: {"why": "Another run."},
             Kind.LOOKED_AGAIN: {"failed": [], "evidence": file},

@@ -13,11 +13,12 @@ from typing import Any
 
 from caseproof.domain.case import Case
 from caseproof.domain.closure import refuse_event
+from caseproof.domain.codes import Code, StepName
 from caseproof.domain.events import Event
 from caseproof.domain.fold import apply, blank
 from caseproof.domain.job_failure.conditions import AT_THE_REVIEW, owes_validation
 from caseproof.domain.job_failure.kinds import Kind
-from caseproof.domain.vocabulary import Decision
+from caseproof.domain.vocabulary import BY_LOGIN, Decision
 from tests.support.emergencies import emergency_data
 
 REF = "JF-000123"
@@ -43,6 +44,7 @@ class Plan:
 
     ``by_itself``: the case goes on after each clear word of the retailer, and the reviewer validates the change.
     ``doubted``: an operator brings in each word, something speaks against it, and another one agrees to it.
+    ``uploaded``: no page of a run can be photographed; an operator uploads a picture, and another one confirms it.
     """
 
     decision: Decision = Decision.AFTER_FIX
@@ -55,6 +57,7 @@ class Plan:
     chatter: bool = False
     by_itself: bool = False
     doubted: bool = False
+    uploaded: bool = False
 
 
 @dataclass
@@ -288,6 +291,9 @@ class Teller:
         if self.plan.chatter:
             self.add(Kind.PHOTO_REFUSED, run=run, why="The page showed a login form.")
         self.photo = digest(self.next("photo"))
+        if self.plan.uploaded:
+            self.bring_picture(run)
+            return
         self.add(
             Kind.PHOTOGRAPHED,
             run=run,
@@ -297,6 +303,38 @@ class Teller:
             names_success=True,
             url=f"https://jobs.example.com/runs/{run}",
         )
+
+    def bring_picture(self, run: str) -> None:
+        """One person uploads a picture, because the platform declares that it has no page, and another confirms it."""
+        self.add(
+            Kind.TROUBLE,
+            step=str(StepName.PHOTOGRAPH_THE_RUN),
+            code=str(Code.PLATFORM_CANNOT),
+            problem="It has no pages.",
+            next_action="Upload a picture.",
+        )
+        about = {"run": run, "evidence": self.photo}
+        said = {"why": "It has no pages.", "known_by": BY_LOGIN}
+        small = digest(f"{self.photo} small")
+        brought = {"thumbnail": small, "says": "The list of deliveries", **said}
+        if self.plan.chatter:
+            other = {"run": run, "evidence": digest(f"another than {self.photo}")}
+            self.add(Kind.PICTURE_UPLOADED, DECIDER, **other, **brought)
+            self.add(Kind.PICTURE_REFUSED, REVIEWER, **other, why="Another run.", known_by=BY_LOGIN)
+        self.add(Kind.PICTURE_UPLOADED, DECIDER, **about, **brought)
+        self.add(
+            Kind.PICTURE_CONFIRMED,
+            REVIEWER,
+            **about,
+            **said,
+            taken_at=self.now.isoformat(),
+            names_run=True,
+            names_success=True,
+            url="",
+            uploaded_by=DECIDER,
+            thumbnail=small,
+        )
+        self.add(Kind.TROUBLE_OVER, step=str(StepName.PHOTOGRAPH_THE_RUN))
 
     def attach(self) -> None:
         self.add(Kind.ATTACHED, ticket=self.ticket, evidence=self.photo, name="success.png")

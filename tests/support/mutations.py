@@ -40,6 +40,7 @@ class Alteration:
     cannot_stop: bool | None = None
     by_itself: bool | None = None
     doubted: bool | None = None
+    uploaded: bool | None = None
 
     def fits(self, plan: Plan) -> bool:
         """Whether the plan has the event, and nothing else hangs on it."""
@@ -47,7 +48,9 @@ class Alteration:
         goes_on = plan.by_itself and plan.decision is Decision.AFTER_CHANGE
         decided_so = self.by_itself in (None, goes_on)
         said_so = self.doubted in (None, plan.doubted)
-        return plan.decision in self.decisions and plan.review in self.reviews and stop_fits and decided_so and said_so
+        shown_so = self.uploaded in (None, plan.uploaded)
+        fits = stop_fits and decided_so and said_so and shown_so
+        return plan.decision in self.decisions and plan.review in self.reviews and fits
 
 
 def place(events: History, kind: Kind, which: int = 0) -> int | None:
@@ -185,7 +188,7 @@ ALTERATIONS: tuple[Alteration, ...] = (
         "validated before the word", "validated", before(K.CHANGE_VALIDATED, K.TICKET_OPENED), (Decision.AFTER_CHANGE,)
     ),
     Alteration("no run was started", "succeeded", drop(K.RUN_STARTED)),
-    Alteration("no run was verified", "succeeded", drop(K.RUN_VERIFIED), LIVE),
+    Alteration("no run was verified", "succeeded", drop(K.RUN_VERIFIED), LIVE, uploaded=False),
     Alteration("another run was verified", "succeeded", data(K.RUN_VERIFIED, run="run-0")),
     Alteration("a run for another purpose", "succeeded", data(K.RUN_VERIFIED, purpose="trial")),
     Alteration("it ran before the decision", "succeeded", data(K.RUN_VERIFIED, started_at=_time(K.DECIDED, -1))),
@@ -200,19 +203,34 @@ ALTERATIONS: tuple[Alteration, ...] = (
     Alteration("no job went live", "live", data(K.SCHEDULE_LIVE, jobs=[]), LIVE),
     Alteration("another job went live", "live", data(K.SCHEDULE_LIVE, jobs=_jobs(job="x")), LIVE),
     Alteration("live before the verification", "live", before(K.SCHEDULE_LIVE, K.RUN_VERIFIED), LIVE),
-    Alteration("the page does not name the run", "pictured", data(K.PHOTOGRAPHED, names_run=False)),
-    Alteration("the page shows no success", "pictured", data(K.PHOTOGRAPHED, names_success=False)),
-    Alteration("a picture of another run", "pictured", data(K.PHOTOGRAPHED, run="run-0")),
+    Alteration("the page does not name the run", "pictured", data(K.PHOTOGRAPHED, names_run=False), uploaded=False),
+    Alteration("the page shows no success", "pictured", data(K.PHOTOGRAPHED, names_success=False), uploaded=False),
+    Alteration("a picture of another run", "pictured", data(K.PHOTOGRAPHED, run="run-0"), uploaded=False),
     Alteration(
         "taken too early",
         "pictured",
         data(K.PHOTOGRAPHED, taken_at=_time(K.RUN_VERIFIED, -0.001, "ended_at")),
+        uploaded=False,
     ),
-    Alteration("a picture time without a zone", "pictured", data(K.PHOTOGRAPHED, taken_at="2026-11-29T10:00:00")),
+    Alteration(
+        "a picture time without a zone",
+        "pictured",
+        data(K.PHOTOGRAPHED, taken_at="2026-11-29T10:00:00"),
+        uploaded=False,
+    ),
+    Alteration("who uploaded it confirmed it", "pictured", actor(K.PICTURE_CONFIRMED, " Operator"), uploaded=True),
+    Alteration("another upload is confirmed", "pictured", data(K.PICTURE_UPLOADED, evidence=OTHER), uploaded=True),
+    Alteration("an upload of another run", "pictured", data(K.PICTURE_UPLOADED, run="run-0"), uploaded=True),
+    Alteration("nobody uploaded it", "pictured", drop_all(K.PICTURE_UPLOADED), uploaded=True),
+    Alteration("who uploads says only a name", "pictured", data(K.PICTURE_UPLOADED, known_by="x"), uploaded=True),
+    Alteration("who confirms says only a name", "pictured", data(K.PICTURE_CONFIRMED, known_by="x"), uploaded=True),
+    Alteration("its page could be photographed", "pictured", data_of_all(K.TROUBLE, code="no_browser"), uploaded=True),
+    Alteration("confirmed for another run", "pictured", data(K.PICTURE_CONFIRMED, run="run-0"), uploaded=True),
+    Alteration("confirmed without success", "pictured", data(K.PICTURE_CONFIRMED, names_success=None), uploaded=True),
     Alteration("not attached", "attached", drop(K.ATTACHED)),
     Alteration("another file is attached", "attached", data(K.ATTACHED, evidence=OTHER)),
     Alteration("attached to another ticket", "attached", data(K.ATTACHED, ticket="T-1")),
-    Alteration("another picture", "attached", data(K.PHOTOGRAPHED, evidence=OTHER)),
+    Alteration("another picture", "attached", data(K.PHOTOGRAPHED, evidence=OTHER), uploaded=False),
     Alteration("no review", "reviewed", drop(K.REVIEW_APPROVED), reviews=REVIEWED),
     Alteration(
         "the decider reviewed",
@@ -221,11 +239,25 @@ ALTERATIONS: tuple[Alteration, ...] = (
         reviews=("another person",),
         by_itself=False,
     ),
-    Alteration("reviewed before the picture", "reviewed", before(K.REVIEW_APPROVED, K.PHOTOGRAPHED), reviews=REVIEWED),
+    Alteration(
+        "reviewed before the picture",
+        "reviewed",
+        before(K.REVIEW_APPROVED, K.PHOTOGRAPHED),
+        reviews=REVIEWED,
+        uploaded=False,
+    ),
+    Alteration(
+        "reviewed before the confirmation",
+        "reviewed",
+        before(K.REVIEW_APPROVED, K.PICTURE_CONFIRMED),
+        reviews=REVIEWED,
+        uploaded=True,
+    ),
     Alteration("nobody looked again", "looked", drop(K.LOOKED_AGAIN)),
     Alteration("a later run failed", "looked", data(K.LOOKED_AGAIN, failed=["run-99"])),
     Alteration("nobody could say what failed", "looked", data(K.LOOKED_AGAIN, failed=None)),
-    Alteration("looked before the picture", "looked", before(K.LOOKED_AGAIN, K.PHOTOGRAPHED)),
+    Alteration("looked before the picture", "looked", before(K.LOOKED_AGAIN, K.PHOTOGRAPHED), uploaded=False),
+    Alteration("looked before the confirmation", "looked", before(K.LOOKED_AGAIN, K.PICTURE_CONFIRMED), uploaded=True),
     Alteration("looked before the attachment", "looked", before(K.LOOKED_AGAIN, K.ATTACHED), reviews=("",)),
     Alteration("looked before the schedule was live", "looked", before(K.LOOKED_AGAIN, K.SCHEDULE_LIVE), LIVE),
 )
@@ -307,6 +339,25 @@ INSERTS: Mapping[str, tuple[Kind, Mapping[str, Any]]] = {
     ),
     "another ticket": (K.TICKET_OPENED, {"desk": "desk", "ticket": "T-2", "adopted": True}),
     "an approval": (K.REVIEW_APPROVED, {}),
+    "an upload": (
+        K.PICTURE_UPLOADED,
+        {"run": "run-1", "evidence": OTHER, "thumbnail": OTHER, "says": "s", "why": "w", "known_by": "login"},
+    ),
+    "an upload refused": (K.PICTURE_REFUSED, {"run": "run-1", "evidence": OTHER, "why": "w", "known_by": "login"}),
+    "an upload confirmed": (
+        K.PICTURE_CONFIRMED,
+        {
+            "run": "run-1",
+            "evidence": OTHER,
+            "taken_at": "2026-12-29T10:00:00+00:00",
+            "names_run": True,
+            "names_success": True,
+            "url": "",
+            "uploaded_by": "operator",
+            "why": "w",
+            "known_by": "login",
+        },
+    ),
     "an emergency": (K.EMERGENCY_RAISED, emergency_data(K, START, OTHER)[K.EMERGENCY_RAISED]),
     "an emergency's end": (K.EMERGENCY_OVER, {"emergency": 1, "why": "it works again"}),
     "the end of another": (K.EMERGENCY_OVER, {"emergency": 7, "why": "it works again"}),

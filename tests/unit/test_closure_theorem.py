@@ -132,10 +132,12 @@ def what_the_rules_miss(history: History) -> str:
         return "the proof was made of another history"
     if says(proof, "rule") != ("J7" if choice == str(Decision.AFTER_FIX) else "J8"):
         return "the proof says another rule"
-    for photo in all_of(Kind.PHOTOGRAPHED, after=start):
+    for photo in all_of(Kind.PHOTOGRAPHED, Kind.PICTURE_CONFIRMED, after=start):
         taken = _aware(says(photo, "taken_at"))
         shows = says(photo, "names_run") is True and says(photo, "names_success") is True
         if not shows or says(photo, "run") != says(read, "run") or taken is None or taken < ended:
+            continue
+        if history[photo].kind is Kind.PICTURE_CONFIRMED and not _is_of_two(history, read, photo):
             continue
         for copy in all_of(Kind.ATTACHED, after=since):
             if (says(copy, "ticket"), says(copy, "evidence")) != (
@@ -156,6 +158,23 @@ def _agrees(history: History, word: int, agreement: int) -> bool:
     """Whether the one is somebody else's agreement to the other."""
     same = all(history[agreement].data[name] == history[word].data[name] for name in ("sender", "evidence"))
     return word < agreement and same and history[agreement].actor.lower().split() != history[word].actor.lower().split()
+
+
+def _is_of_two(history: History, read: int, confirmed: int) -> bool:
+    """Whether the run's page could not be photographed, one person uploaded this picture, and another confirmed it."""
+    for_good = ("platform_cannot", "platform_refused", "screenshot_failed", "not_the_run")
+    why = [
+        i for i, e in enumerate(history)
+        if i > read and e.kind is Kind.TROUBLE and e.data["step"] == "photograph the run" and e.data["code"] in for_good
+    ]  # fmt: skip
+    uploads = [i for i, e in enumerate(history[:confirmed]) if why and i > why[0] and e.kind is Kind.PICTURE_UPLOADED]
+    by = history[confirmed]
+    return any(
+        all(history[i].data[name] == by.data[name] for name in ("run", "evidence"))
+        and history[i].data["known_by"] == by.data["known_by"] == "login"
+        and history[i].actor.lower().split() != by.actor.lower().split()
+        for i in uploads
+    )
 
 
 def _aware(text: Any) -> datetime | None:
@@ -190,7 +209,7 @@ def _approved(history: History, decision: int, photo: int, look: int) -> bool:
 def _kinds_of_plan() -> list[Plan]:
     """Every mix of decision, review, reviewer, stop, neighbours and chatter; with a review also by itself."""
     reviewers = [("", REVIEWER), ("anybody", DECIDER), ("anybody", REVIEWER), ("another person", REVIEWER)]
-    word = ({}, {"by_itself": True}, {"doubted": True})
+    word = ({}, {"by_itself": True}, {"doubted": True}, {"uploaded": True})
     mixes = product(CLOSING, reviewers, (False, True), (0, 2), (False, True), word)
     return [
         Plan(decision, review, reviewer, (), cannot_stop, neighbours, chatter=chatter, **brought)

@@ -77,6 +77,7 @@ CORRECTED = {"notice_corrected"}
 ONCE_STOPPED = WHILE_OPEN | CORRECTED | {"facts_corrected", "ticket_opened", "ticket_reopened", "stop_did_not_hold"}
 WHILE_PROVING = {
     "schedule_live", "neighbours_live", "photographed", "photo_refused", "attached", "looked_again", "proof_made",
+    "picture_uploaded", "picture_confirmed", "picture_refused",
 }  # fmt: skip
 NOTED = {
     "opened": WHILE_OPEN,

@@ -7,7 +7,8 @@ from typing import Any
 from caseproof.domain import payloads as says
 from caseproof.domain.case import Case, FactOf
 from caseproof.domain.errors import BadInput
-from caseproof.domain.vocabulary import Decision
+from caseproof.domain.job_failure.pictures import claims_of, kind_of_picture
+from caseproof.domain.vocabulary import Decision, Picture
 
 
 def claims(case: Case) -> dict[str, Any]:
@@ -18,11 +19,12 @@ def claims(case: Case) -> dict[str, Any]:
     removal = case.decided is Decision.REMOVE
     return {
         "kind": "removal" if removal else "reactivation",
-        "statement": _statement(case, verified["name"], removal),
+        "statement": " ".join([_statement(case, verified["name"], removal), *_of_the_picture(case)]),
         "job": {name: case.facts.get(name) for name in ("platform", "job", "job_name", "retailer", "marketplace")},
         "run": {
             name: verified.get(name) for name in ("run", "purpose", "name", "said", "url", "started_at", "ended_at")
         },
+        **claims_of(case),
         "confirmations": [
             {
                 "from": word.data["sender"],
@@ -39,6 +41,14 @@ def claims(case: Case) -> dict[str, Any]:
             if fact is not None
         ],
     }
+
+
+def _of_the_picture(case: Case) -> list[str]:
+    """What kind of picture it is, where that is not the run's own page; nothing where it is."""
+    photo, uploaded = case.photo, case.uploaded
+    if photo is None or uploaded is None or kind_of_picture(case) is not Picture.UPLOADED:
+        return []
+    return [f"Its picture was uploaded by {uploaded.actor} and confirmed by {photo.actor}."]
 
 
 def _of_its_entry(case: Case, word: FactOf[says.ConfirmationReceived]) -> dict[str, Any]:

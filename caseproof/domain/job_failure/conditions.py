@@ -17,8 +17,15 @@ from caseproof.domain.emergency.closing import EMERGENCY_OVER
 from caseproof.domain.errors import NotAllowed
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.pictures import (
+    is_of_two,
+    kind_of_picture,
+    refuse_picture,
+    what_waits,
+    where_uploaded,
+)
 from caseproof.domain.people import same_person
-from caseproof.domain.vocabulary import BY_LOGIN, Decision
+from caseproof.domain.vocabulary import BY_LOGIN, Decision, Picture
 
 
 def _says(text: Any) -> bool:
@@ -135,7 +142,8 @@ def _gone(case: Case) -> Met | None:
 
 
 def _pictured(case: Case) -> Met | None:
-    """The platform's own page of that run, taken after it finished, naming the run and its success."""
+    """The platform's own page of that run, taken after it finished, naming the run and its success; or a picture in
+    its place, by two people."""
     photo, read = case.photo, case.verified
     if photo is None or photo.data["names_run"] is not True or photo.data["names_success"] is not True:
         return None
@@ -147,6 +155,8 @@ def _pictured(case: Case) -> Met | None:
     ended = aware_time(read.data["ended_at"]) if read is not None else None
     if ended is not None and taken < ended:
         return None
+    if kind_of_picture(case) is Picture.UPLOADED:
+        return met_of(case.uploaded, photo) if is_of_two(case, photo) else None
     return met_of(photo)
 
 
@@ -269,7 +279,7 @@ CONDITIONS: tuple[Condition, ...] = (
     Condition(
         "pictured", "J7, J8", "A screenshot of that run's own page was taken after it ended, and shows its success.",
         "Check that the run's page opens without a login problem; the case's run takes the picture.",
-        _always, _pictured,
+        _always, _pictured, where_uploaded, what_waits,
     ),
     Condition(
         "attached", "J7, J8", "The screenshot is attached to the ticket and was read back there.",
@@ -310,6 +320,7 @@ def refuse_more(case: Case, event: Event) -> None:
         _refuse_unfounded(case, decided)
     if (seen := event.says(says.ChangeValidated)) is not None:
         refuse_unchecked(seen["how"])
+    refuse_picture(case, event)
     if (agreed := event.says(says.WordAgreed)) is not None:
         _refuse_own_agreement(case, event, agreed)
     if event.kind is Kind.REVIEW_APPROVED and needs_login_to_review(case) and event.data.get("known_by") != BY_LOGIN:

@@ -15,7 +15,7 @@ FAILURE = ("cause", "summary", "failed_run", "failed_run_url", "failed_at", "sha
 """What a case says of the failure that it is about; a reopening may say it anew."""
 
 # What is void with each setback. A new round starts from the stop; a failed run needs a new decision.
-_RESULT = ("verified", "photo", "review", "look", "proof")
+_RESULT = ("verified", "photo", "uploaded", "review", "look", "proof")
 _CARRIED_OUT = ("run", *_RESULT, "live")
 _SETTLED = ("decision", "validated", *_CARRIED_OUT)
 _ROUND = ("contained", "notice", "correction", "neighbours_live", *_SETTLED)
@@ -241,6 +241,28 @@ class Kind(EventKind):
         kept="photo",
         sentence="Screenshot of the run's own page taken",
         rule="J7, J8",
+    )
+    PICTURE_UPLOADED = "picture_uploaded", Spec(
+        says=says.PictureUploaded,
+        noted_in=_PROVING,
+        kept="uploaded",  # of this run alone: what makes the run void makes its picture void
+        sentence="Picture of the run uploaded, for somebody else to confirm: {says} (no page is photographed: {why})",
+        rule="J7, J8",
+    )
+    PICTURE_CONFIRMED = "picture_confirmed", Spec(
+        says=says.PictureConfirmed,
+        noted_in=_PROVING,
+        kept="photo",
+        sentence="Uploaded picture confirmed: uploaded by {uploaded_by}, confirmed by somebody else",
+        rule="J7, J8",
+    )
+    PICTURE_REFUSED = "picture_refused", Spec(
+        says=says.PictureRefused,
+        noted_in=_PROVING,
+        voids=("uploaded",),
+        sentence="Uploaded picture refused: {why}",
+        rule="J7, J8",
+        logged=Logged.AS_A_WARNING,
     )
     PHOTO_REFUSED = "photo_refused", Spec(
         says=says.PhotoRefused,

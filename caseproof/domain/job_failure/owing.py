@@ -16,6 +16,8 @@ from caseproof.domain.owing import Debt, Owed, given_up, is_given_up, step_in_tr
 
 WORDS = frozenset({Kind.CONFIRMATION_RECEIVED, Kind.REPLY_RECEIVED, Kind.CONFIRMATION_REFUSED, Kind.WORD_AGREED})
 """What came from the retailer, and what became of it: the ticket tells it."""
+_TOLD = WORDS | {Kind.PICTURE_CONFIRMED}
+"""What the ticket is told in a comment, once each."""
 _ALARMS = frozenset({Kind.STOP_DID_NOT_HOLD, Kind.REOPENED})
 """What the team hears at once, whatever waits for it."""
 _TO_THE_RETAILER = frozenset({Kind.NOTICE_SENT, Kind.NOTICE_CORRECTED, Kind.REMINDER_SENT, Kind.LINK_RENEWED})
@@ -30,7 +32,7 @@ def owes(case: Case) -> list[Owed]:
 
 def note_key(case: Case, fact: Fact) -> str:
     """By what the ticket's comment about this is known: to the desk, to its intent and on the list."""
-    if fact.event.kind not in WORDS:
+    if fact.event.kind not in _TOLD:
         return note_key_of(case, fact)
     key = f"{case.ref}/note/{fact.event.kind}/{fact.get('evidence')}"
     if fact.get("code") != MessageCode.NOT_AGREED:
@@ -90,12 +92,12 @@ def _of_open(case: Case) -> Iterator[Owed]:
 def _notes(case: Case) -> Iterator[Owed]:
     """Every word: whether its comment was made, its intent knows, and settles it on the list."""
     if case.ticket is not None:
-        yield from (Owed(Debt.NOTE, note_key(case, fact)) for fact in case.every(*WORDS))
+        yield from (Owed(Debt.NOTE, note_key(case, fact)) for fact in case.every(*_TOLD))
 
 
 def told_on_ticket(case: Case) -> list[Fact]:
-    """What the ticket is told, oldest first: every word, and what follows an emergency."""
-    return sorted([*case.every(*WORDS), *aftermath.told_on_ticket(case)], key=lambda fact: fact.seq)
+    """What the ticket is told, oldest first: every word, whose picture it is, and what follows an emergency."""
+    return sorted([*case.every(*_TOLD), *aftermath.told_on_ticket(case)], key=lambda fact: fact.seq)
 
 
 def _mails(case: Case) -> Iterator[Owed]:

@@ -14,11 +14,12 @@ from caseproof.domain.codes import Code
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.owing import note_key, owes_ticket_closing, told_on_ticket
+from caseproof.domain.job_failure.pictures import kind_of_picture
 from caseproof.domain.job_failure.procedure import JOB_FAILURE
 from caseproof.domain.owing import Debt, has_open_ticket, is_given_up
 from caseproof.domain.support import owing as support
 from caseproof.domain.support.procedure import SUPPORT
-from caseproof.domain.vocabulary import Decision
+from caseproof.domain.vocabulary import Decision, Picture
 from caseproof.evidence.vault import Vault
 from caseproof.procedure.closing.running import what_is_left
 from caseproof.procedure.closing.support_ticket import People, body_of, comment_of, subject_of
@@ -159,6 +160,12 @@ def _note(links: Links, case: Case, fact: Fact) -> str:
     if fact.event.kind is Kind.CONFIRMATION_REFUSED:
         sender, why = in_ticket(fact["sender"]), in_ticket(fact["why"])
         return f"A message from {sender} ({at}) does not count: {why}. {evidence}"
+    if fact.event.kind is Kind.PICTURE_CONFIRMED:
+        by, why = in_ticket(fact["uploaded_by"]), in_ticket(fact["why"])
+        return (
+            f"The picture of the run was uploaded by {by} and confirmed by {in_ticket(fact.actor)} ({at}), because no "
+            f"page of the run can be photographed (J7): {why} {evidence}"
+        )
     if fact.event.kind is Kind.WORD_AGREED:
         sender = in_ticket(fact["sender"])
         return f"{in_ticket(fact.actor)} agreed ({at}) that the word from {sender} counts all the same. {evidence}"
@@ -173,13 +180,14 @@ def attach_photo(ledger: Ledger, vault: Vault, effects: Effects, desk: Desk, ref
     case = ledger.case(ref)
     if case.photo is None or _is_attached(case, case.photo.data["evidence"]):
         return case
-    return attach(
-        ledger, vault, effects, desk, case, case.photo, f"{ref}-{_what_ran(case)}-{case.attempt}.png", "image/png"
-    )
+    return attach(ledger, vault, effects, desk, case, case.photo, f"{ref}-{_what_ran(case)}.png", "image/png")
 
 
 def _what_ran(case: Case) -> str:
-    return "removal" if case.decided is Decision.REMOVE else "successful-run"
+    """The name of its picture's file, without its ending; of one that is not of the run's own page, its kind, too."""
+    what = "removal" if case.decided is Decision.REMOVE else "successful-run"
+    kind = kind_of_picture(case)
+    return f"{what}-{case.attempt}" + ("" if kind is Picture.OWN_PAGE else f"-{kind}")
 
 
 def _as_a_removal(case: Case) -> str:

@@ -15,10 +15,11 @@ from caseproof.domain.errors import CaseproofError
 from caseproof.domain.job_failure.cause import is_answered, is_neutral
 from caseproof.domain.job_failure.conditions import owes_validation
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.pictures import kind_of_picture
 from caseproof.domain.procedure import Procedure, called
 from caseproof.domain.specs import EventKind
 from caseproof.domain.support.procedure import SUPPORT
-from caseproof.domain.vocabulary import Choice
+from caseproof.domain.vocabulary import Choice, Picture
 from caseproof.procedure.closing.running import what_is_left
 from caseproof.procedure.core.parts import US
 from caseproof.procedure.core.retailer_answer import came_by, doubts, notes
@@ -237,10 +238,27 @@ def what_to_review(case: Case, evidence_url: Callable[[str], str], only_at: str 
         f"[{plain(run['name'])}]({run['url']}) was read back as **{plain(run['said'])}** (J10), ended {ended}. "
         f"[Its picture]({picture}) is attached to the ticket (J7, J8):\n\n"
         f"![the page of the run]({picture})\n\n"
+        f"{_whose_picture(case)}"
         f"{_what_is_left(case, run)}"
         f"**Now review: does the picture show this run, and that it {_ended_well(run)}?**{another}"
         f"{look_at_the_change(case)}"
     )
+
+
+def picture_in_words(case: Case) -> str:
+    """What the picture in force is, to stand behind "the picture" (markdown); "" where there is none."""
+    photo, uploaded = case.photo, case.uploaded
+    if photo is None:
+        return ""
+    if kind_of_picture(case) is not Picture.UPLOADED or uploaded is None:
+        return f"of the run's own page, taken {photo['taken_at'][:16].replace('T', ' ')} UTC"
+    return f"that {plain(uploaded.actor)} uploaded and {plain(photo.actor)} confirmed"
+
+
+def _whose_picture(case: Case) -> str:
+    if kind_of_picture(case) is Picture.OWN_PAGE:
+        return ""
+    return f"It is no picture of the run's own page, but one {picture_in_words(case)}.\n\n"
 
 
 def _what_is_left(case: Case, run: Fact) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
 from caseproof.config.policy_check import KeeperPolicy
+from caseproof.domain.codes import Code
 from caseproof.domain.forms import (
     AccountDecision,
     CauseElsewhere,
@@ -181,7 +182,15 @@ def _of_others(uow: UnitOfWork, found: Sequence[WorkRow], viewer: str) -> dict[s
             asks = form is WordAgreement.slug or data.get("review") == "another person"
             if asks and same_person(actor, viewer):
                 said[ref] = why
-    return said
+    waiting = [row.case.ref for row in found if _waits_for_eyes(row.case)]
+    latest = uow.worklist.latest_actors(waiting, Kind.PICTURE_UPLOADED) if waiting and viewer else {}
+    theirs = [ref for ref, (actor, _) in latest.items() if same_person(actor, viewer)]
+    return said | dict.fromkeys(theirs, "You uploaded the picture: somebody else confirms it.")
+
+
+def _waits_for_eyes(case: CaseRow) -> bool:
+    """Whether an uploaded picture waits for somebody else than who uploaded it."""
+    return case.asked_form == TryAgain.slug and case.trouble_code == Code.PICTURE_WAITS
 
 
 _SOMEBODY_ELSE = (
@@ -207,6 +216,7 @@ def _line(
     said = line(case, keeper, now, problem, returned, step)
     until, then = (row.snoozed_until, "back in the list") if row.snoozed_until else _until(case, keeper, now)
     action = "" if case.closed_at else ACTIONS.get(case.asked_form, "Answer" if case.asked_form else "")
+    action = "Look at the picture" if action and _waits_for_eyes(case) else action
     return WorkLine(
         case, "" if case.closed_at else said.who, "" if case.closed_at else said.what, said.since, until, then,
         spelt.get(row.holder, row.holder), viewer != "" and row.holder == viewer, row.held_since, row.snoozed_by,

@@ -1,0 +1,171 @@
+"""J7, J8: a picture that a person uploads where no page of the run can be photographed, and somebody else confirms."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from caseproof.config.policy import ClosingPolicy
+from caseproof.domain.case import Case, FactOf
+from caseproof.domain.codes import Code
+from caseproof.domain.decisions import require_member
+from caseproof.domain.errors import BadInput, CaseproofError, NotAllowed
+from caseproof.domain.events import Event
+from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.job_failure.pictures import FOR_GOOD, may_be_uploaded, waiting_picture, why_no_page
+from caseproof.domain.job_failure.procedure import require_job_failure
+from caseproof.domain.payloads import PictureUploaded
+from caseproof.evidence.screenshot import thumbnail
+from caseproof.evidence.uploaded_picture import as_kept
+from caseproof.http.redaction import redact
+from caseproof.procedure.core.parts import EvidenceFiles, Ledger, Links
+
+LONGEST_SAYS = 1000
+"""How many characters may be said of a picture."""
+
+
+class PictureWaits(CaseproofError):
+    """A picture that a person uploaded waits for somebody else's eyes."""
+
+    code = Code.PICTURE_WAITS
+
+
+def refuse_while_waiting(case: Case, links: Links) -> None:
+    """Raise PictureWaits while an uploaded picture of the run waits for somebody else's eyes."""
+    waiting = waiting_picture(case)
+    if waiting is not None:
+        raise PictureWaits(
+            f"A picture of the run waits for somebody else's eyes: {waiting.actor} uploaded it.",
+            f"Somebody else than {waiting.actor} looks at it, and confirms or refuses it: {picture_url(links, case)}",
+        )
+
+
+def picture_url(links: Links, case: Case) -> str:
+    """Where a picture is uploaded, and looked at."""
+    return f"{links.case_url(case.ref)}/picture"
+
+
+def offer_upload(problem: CaseproofError, policy: ClosingPolicy, links: Links, case: Case) -> None:
+    """Add to why a run's page could not be photographed that a picture may be uploaded, where that is so."""
+    if policy.uploaded_pictures and problem.code in FOR_GOOD:
+        problem.offer(f"Or upload a picture of it, for somebody else to confirm: {picture_url(links, case)}")
+
+
+def upload_picture(
+    ledger: Ledger, files: EvidenceFiles, policy: ClosingPolicy, team: Collection[str], ref: str, content: bytes, *,
+    run: str, says: str, by: str, known_by: str,
+) -> Case:  # fmt: skip
+    """Keep a picture of the case's verified run, for somebody else to confirm; a later one takes its place.
+
+    ``run`` is the run's id or name as whoever uploads it reads it in the picture, ``says`` where it was seen. Raises
+    NotOnTheTeam, NotAllowed where the policy or the case allows none, and BadInput for what is no picture.
+    """
+    member = require_member(by, team)
+    case = ledger.case(ref)
+    require_job_failure(case)
+    _refuse_by_policy(policy)
+    if not may_be_uploaded(case):
+        raise NotAllowed(
+            f"J7: the picture of {case.ref} is one of the run's own page, as long as that can be photographed.",
+            "Let the case's run take the picture; one is uploaded where that has failed for good.",
+        )
+    _refuse_other_run(case, run)
+    if not says.strip() or len(says) > LONGEST_SAYS:
+        raise BadInput(
+            f"It is not said where the picture was taken, or in more than {LONGEST_SAYS} characters.",
+            "Say which page or window it shows, in a sentence.",
+        )
+    png = as_kept(content)
+    digest = files.keep(case.ref, png, f"uploaded-{case.attempt}.png", "image/png")
+    small = files.keep(case.ref, thumbnail(png), f"uploaded-{case.attempt}-small.png", "image/png")
+
+    def events(now: Case) -> Sequence[Event]:
+        shown = now.verified["run"] if now.verified is not None else ""
+        if case.verified is None or shown != case.verified["run"]:  # another run was made meanwhile
+            shown = ""
+        return [
+            ledger.event(
+                Kind.PICTURE_UPLOADED, member, run=shown, evidence=digest, thumbnail=small, says=redact(says.strip()),
+                why=why_no_page(now), known_by=known_by,
+            )
+        ]  # fmt: skip
+
+    return ledger.change(case.ref, events)
+
+
+def confirm_picture(
+    ledger: Ledger, policy: ClosingPolicy, team: Collection[str], ref: str, *, evidence: str, by: str, known_by: str
+) -> Case:
+    """Say that the uploaded picture of this digest shows the run and its success; the case goes on with it.
+
+    Raises NotOnTheTeam, and NotAllowed where no such picture waits, or whoever uploaded it is asked.
+    """
+    member = require_member(by, team)
+
+    def events(now: Case) -> Sequence[Event]:
+        waiting = _shown(now, evidence)
+        _refuse_by_policy(policy)
+        return [
+            ledger.event(
+                Kind.PICTURE_CONFIRMED, member, run=waiting["run"], taken_at=waiting.at.isoformat(), evidence=evidence,
+                thumbnail=waiting["thumbnail"], names_run=True, names_success=True,
+                url=str(now.verified.get("url") or "") if now.verified is not None else "",
+                uploaded_by=waiting.actor, why=waiting["why"], known_by=known_by,
+            )
+        ]  # fmt: skip
+
+    return ledger.change(ref, events)
+
+
+def refuse_uploaded(
+    ledger: Ledger, team: Collection[str], ref: str, *, evidence: str, why: str, by: str, known_by: str
+) -> Case:
+    """Say that the uploaded picture of this digest does not count, and why; whoever uploaded it takes it back so.
+
+    Raises NotOnTheTeam, BadInput, and NotAllowed where no such picture waits.
+    """
+    member = require_member(by, team)
+    if not why.strip() or len(why) > LONGEST_SAYS:
+        raise BadInput(
+            f"Refusing a picture needs a reason of at most {LONGEST_SAYS} characters.",
+            "Say in a sentence what it does not show.",
+        )
+
+    def events(now: Case) -> Sequence[Event]:
+        waiting = _shown(now, evidence)
+        return [
+            ledger.event(
+                Kind.PICTURE_REFUSED, member, run=waiting["run"], evidence=evidence, why=redact(why.strip()),
+                known_by=known_by,
+            )
+        ]  # fmt: skip
+
+    return ledger.change(ref, events)
+
+
+def _refuse_by_policy(policy: ClosingPolicy) -> None:
+    if not policy.uploaded_pictures:
+        raise NotAllowed(
+            "The policy lets no uploaded picture count (closing.uploaded_pictures).",
+            "Have the run's page photographed, or change the policy.",
+        )
+
+
+def _refuse_other_run(case: Case, run: str) -> None:
+    verified = case.verified
+    known = [] if verified is None else [str(verified["run"]), str(verified.get("name") or "")]
+    if not run.strip() or run.strip() not in known:
+        name = next((one for one in reversed(known) if one), "none")
+        raise BadInput(
+            f"The picture is said to show the run '{run.strip()[:100]}', and the run that was read back is '{name}'.",
+            "Take a picture of that run, and type its name or id as the picture shows it.",
+        )
+
+
+def _shown(case: Case, evidence: str) -> FactOf[PictureUploaded]:
+    waiting = waiting_picture(case)
+    if waiting is None or waiting["evidence"] != evidence:
+        raise NotAllowed(
+            f"J7: the picture that you saw waits in {case.ref} no more.",
+            "Load the page again: it shows the one that does, if any.",
+        )
+    return waiting
