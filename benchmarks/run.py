@@ -14,7 +14,19 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-FIGURES = ("detection", "paces", "store", "containment", "inbox", "doors", "calls", "worker", "worklist", "paging")
+FIGURES = (
+    "detection",
+    "paces",
+    "store",
+    "containment",
+    "inbox",
+    "doors",
+    "calls",
+    "worker",
+    "worklist",
+    "paging",
+    "systems",
+)
 _RESULT = "CASEPROOF_BENCH_RESULT"
 
 

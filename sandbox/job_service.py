@@ -94,6 +94,7 @@ class JobService(Simulator):
         self.runs: dict[str, SimulatedRun] = {}
         self.order: list[str] = []
         self.paused: set[tuple[str, str]] = set()
+        self._kept: tuple[datetime | None, int, list[str]] = (None, -1, [])
         self.changed: dict[str, tuple[datetime, bool]] = {}
         """When a job was switched, and whether it was active before: for a service whose reads lag."""
         for job in jobs:
@@ -119,6 +120,17 @@ class JobService(Simulator):
         self.runs[run.id] = run
         self.order.append(run.id)
         return run
+
+    def fill(self, runs: int) -> None:
+        """So many runs that are over, a minute apart, the oldest first; of a thousand jobs."""
+        now, ends = self.clock(), timedelta(seconds=20)
+        for number in range(runs):
+            job = f"feed/{number % 1000:03}"
+            if job not in self.jobs:
+                self.add(SimulatedJob(job, shop="garden"))
+            run = self.queue(job)
+            run.queued = run.started = now - timedelta(minutes=runs - number)
+            run.state, run.ended = "done" if number % 10 else "broken", run.started + ends
 
     def advance(self) -> None:
         """Whatever is due happens: schedules, the queue, ends."""
@@ -219,9 +231,13 @@ class JobService(Simulator):
         wrong = _checked(asked, {"cursor", "size", "job", "since", "state", "note"})
         if wrong:
             return wrong
-        ids, query = self.order, asked.query
-        if query.keys() - {"cursor", "size"}:
-            since = datetime.fromisoformat(query["since"]) if "since" in query else None
+        query = asked.query
+        since = datetime.fromisoformat(query["since"]) if "since" in query else None
+        asks = query.keys() - {"cursor", "size", "since"} or any(bad.kind == "lag" for bad in self.bad)
+        ids = self.order
+        if not asks and since is not None and len(self.order) > 10_000:
+            ids = self._from(since)
+        elif asks or since is not None:
             ids = [
                 run.id
                 for run in map(self.runs.__getitem__, self.order)
@@ -232,6 +248,13 @@ class JobService(Simulator):
                 and self._shows(run.queued)
             ]
         return self._list("runs", ids, lambda run_id: self.runs[run_id].row(), asked)
+
+    def _from(self, since: datetime) -> list[str]:
+        """The runs that started then or later, as they were at the first page: its reader asks the same again."""
+        if self._kept[:2] != (since, len(self.order)):
+            started = ((run_id, self.runs[run_id].started) for run_id in self.order if run_id in self.runs)
+            self._kept = since, len(self.order), [one for one, at in started if at is not None and at >= since]
+        return self._kept[2]
 
     def _start(self, asked: Asked) -> Reply:
         body = asked.body if isinstance(asked.body, dict) else {}
@@ -360,11 +383,14 @@ def _table(run: SimulatedRun) -> str:
 
 def _made(told: argparse.Namespace) -> JobService:
     jobs = json.loads(told.jobs.read_text()) if told.jobs else []
-    return JobService([SimulatedJob(**job) for job in jobs], page_session=told.page_session)
+    service = JobService([SimulatedJob(**job) for job in jobs], page_session=told.page_session)
+    service.fill(told.runs)
+    return service
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=Path, help="a JSON list of jobs")
+    parser.add_argument("--runs", type=int, default=0, help="so many runs that are over, of a thousand jobs")
     parser.add_argument("--page-session", default="", help="the cookie `session` that its pages ask for")
     sys.exit(main(_made, parser))

@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 from caseproof.domain.spelling import what_is_alike
 from caseproof.http.api import HttpApi
@@ -301,8 +302,9 @@ class ServiceReader:
         name = (text_of(fields.name.find(row)) if fields.name else None) or run_id
         message = (text_of(fields.message.find(row)) if fields.message else None) or ""
         address = ""
-        if runs.page:
-            address = filled(runs.page.address, {"run": run_id, "job": own, "name": name, "site": self._site})
+        if runs.page:  # without `filled`: a check reads very many
+            address = runs.page.address.replace("{site}", self._site).replace("{run}", quote(run_id, safe=""))
+            address = address.replace("{job}", quote(own, safe="/")).replace("{name}", quote(name, safe=""))
         return Run(run_id, name, own, state, said, message, address, started, ended)
 
     # -- letting us in -----------------------------------------------------------------------------------------------

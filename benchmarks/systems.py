@@ -1,0 +1,132 @@
+"""Sweeps over the systems around us, each beside the barest program that reads the same.
+
+``python -m benchmarks.systems`` measures alone. A made-up HTTP job service in a process of its own holds 200,000 runs,
+which are paged by a cursor, 200 at once. The baseline is a loop over httpx that decodes each page and counts its rows.
+Each reading is in a process of its own, by turns; the best of each counts. Memory is the peak of the process while it
+reads all of them, beside one that reads a tenth.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from caseproof.platforms.http_jobs import HttpJobsClient
+from caseproof.platforms.http_jobs_declared import read_service
+from caseproof.platforms.http_jobs_reading import Access
+from caseproof.up.processes import Process, free_port, wait_until
+from sandbox.job_service import TOKEN
+from sandbox.world import ROOT
+
+RUNS, ROUNDS, LATENCY_MS = 200_000, 3, 2
+SLOWEST, MOST_MEMORY = 1.3, 1.5
+COMMAND = "python -m benchmarks.systems"
+SINCE = datetime.now(UTC) - timedelta(days=300)
+
+
+def figures() -> list[dict[str, Any]]:
+    """The figures, as ``make bench`` writes them down."""
+    return [*http_sweep()]
+
+
+# -- an HTTP job service ----------------------------------------------------------------------------------------------
+
+
+def http_sweep() -> list[dict[str, Any]]:
+    """Time and memory of a survey's runs."""
+    ours, bare = [], []
+    with _service(RUNS) as address:
+        for _ in range(ROUNDS):  # by turns, so that a busy moment of the machine hits both
+            bare.append(_measured(_bare, address, RUNS))
+            ours.append(_measured(_ours, address, RUNS))
+    with _service(RUNS // 10) as address:
+        few = _measured(_ours, address, RUNS // 10)
+    seconds, least = min(one for one, _ in ours), min(one for one, _ in bare)
+    peak = max(peak for _, peak in ours)
+    return [
+        _row(
+            f"a sweep over {RUNS:,} runs of an HTTP job service, {LATENCY_MS} ms latency: {seconds:.1f} s",
+            f"the same pages by a bare httpx loop that decodes them: {least:.1f} s",
+            seconds / least,
+            SLOWEST,
+        ),
+        _row(
+            f"peak memory of the process of that sweep: {peak:.0f} MB",
+            f"that of a sweep over {RUNS // 10:,} runs: {few[1]:.0f} MB",
+            peak / few[1],
+            MOST_MEMORY,
+        ),
+    ]
+
+
+def _ours(address: str) -> int:
+    declared = read_service((ROOT / "docs" / "recipes" / "in-house-service.yaml").read_text(encoding="utf-8"))
+    client = HttpJobsClient(declared, Access(f"{address}/api", f"{address}/ui", secret=TOKEN))
+    return sum(len(page) for page in client.survey(SINCE).pages)
+
+
+def _bare(address: str) -> int:
+    rows, cursor = 0, "0"
+    with httpx.Client(headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30, trust_env=False) as client:
+        while cursor:
+            query = {"since": SINCE.isoformat(), "size": "200", "cursor": cursor}
+            body = client.get(f"{address}/api/runs", params=query).json()
+            rows, cursor = rows + len(body["runs"]), body["next"]
+    return rows
+
+
+@contextmanager
+def _service(runs: int) -> Iterator[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        port = free_port()
+        command = [sys.executable, "-m", "sandbox.job_service", "--port", str(port), "--latency-ms", str(LATENCY_MS)]
+        log = Path(folder) / "service.log"
+        process = Process.start("service", [*command, "--runs", str(runs)], cwd=ROOT, env=os.environ, log=log)
+        try:
+            wait_until("the service to listen", lambda: str(port) in log.read_text(), 60, every=0.05)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.stop()
+
+
+def _measured(work: Callable[[str], int], address: str, runs: int) -> tuple[float, float]:
+    """Seconds, and the peak of memory in MB, of a process of its own."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as other:
+        found, seconds, peak = other.submit(_timed, work, address).result()
+    if found != runs:
+        raise AssertionError(f"{found} of {runs} runs were read.")
+    return seconds, peak
+
+
+def _timed(work: Callable[[str], int], address: str) -> tuple[int, float, float]:
+    begun = time.perf_counter()
+    found = work(address)
+    return found, time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+
+
+def _row(figure: str, against: str, ratio: float, target: float) -> dict[str, Any]:
+    return {
+        "figure": figure,
+        "baseline": against,
+        "ratio": round(ratio, 3),
+        "target": f"<= {target}",
+        "ok": ratio <= target,
+        "command": COMMAND,
+    }
+
+
+if __name__ == "__main__":
+    for row in figures():
+        print(f"{row['figure']}: {row['ratio']} ({row['target']}; against {row['baseline']})")  # noqa: T201
