@@ -118,7 +118,7 @@ class HttpApi:
         reads: bool | None = None,
         json: Any = None,
         form: Mapping[str, str | Sequence[str]] | None = None,
-        params: Mapping[str, str] | None = None,
+        params: Mapping[str, str | Sequence[str]] | None = None,
         headers: Mapping[str, str] | None = None,
         files: Mapping[str, Upload] | None = None,
     ) -> Answer:

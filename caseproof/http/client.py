@@ -205,7 +205,7 @@ class HttpClient:
         *,
         json: Any = None,
         form: Mapping[str, str | Sequence[str]] | None = None,
-        params: Mapping[str, str] | None = None,
+        params: Mapping[str, str | Sequence[str]] | None = None,
         files: Mapping[str, Upload] | None = None,
         headers: Mapping[str, str] | None = None,
         most: int | None = None,

@@ -1,0 +1,459 @@
+"""Apache Airflow 3 as a job platform: a job is a DAG, and its id is the DAG's.
+
+Tags of a DAG say whose it is (``TagConvention``). Four things here are not what they seem in Airflow:
+
+- A paused DAG takes a trigger and leaves the run queued for good; unpausing it would let the schedule loose. So a
+  job is run once more by its twin: a DAG of the same file with the same tasks and no schedule, tagged
+  ``rerun-of:<the job>`` (docs/adr/0074-airflow-reruns-by-a-twin.md). Without one the job cannot be run by us.
+- Pausing does not end what runs or waits: its tasks stand still and go on when the DAG is unpaused. So a stop pauses
+  first, then gives up each run that is left.
+- Airflow knows no state for a run that was given up: it is "failed". And anybody may call a run a success. Only the
+  audit log tells who set a state; a run's own times do not change by it.
+- ``dag_run_id`` is a real idempotency key, one a DAG: a used one is answered 409.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote
+
+from caseproof.domain.errors import BadInput
+from caseproof.domain.spelling import what_is_alike
+from caseproof.domain.vocabulary import Scope
+from caseproof.http.client import Answer, Transport
+from caseproof.platforms.abilities import Ability, Lack, PlatformAbilities, all_but
+from caseproof.platforms.airflow_api import AirflowApi
+from caseproof.platforms.airflow_pages import look_at_pages
+from caseproof.platforms.airflow_wire import (
+    DAG,
+    DAGS,
+    MONITOR,
+    RUN,
+    TASK_INSTANCES,
+    TASKS,
+    UNFINISHED,
+    ByHand,
+    Dag,
+    DagRun,
+    reason_in,
+    schedule_of,
+)
+from caseproof.platforms.base import (
+    Job,
+    Listed,
+    PlatformCannot,
+    PlatformError,
+    Probe,
+    Run,
+    RunPage,
+    RunState,
+    Standing,
+    Survey,
+    UnknownJob,
+    UnknownRun,
+    require,
+)
+
+_NO_TWIN = "Airflow leaves a run of a paused DAG queued, and unpausing the DAG would let its schedule loose."
+_MAKE_TWIN = (
+    "Give the DAG's file a second DAG with the same tasks, no schedule and the tag `{tag}{job}`, and unpause it"
+    " (docs/platform-airflow.md)."
+)
+ABILITIES = all_but(
+    Ability,
+    {
+        Ability.REMOVE: Lack(
+            "A deleted DAG takes its runs with it, and they are evidence; it comes back while its file is there.",
+            "A removal leaves the DAG paused; take it out of its file.",
+        ),
+        Ability.RENDERED: Lack("It has a page of its own for each run.", "That page is photographed."),
+    },
+    {Ability.RUN: "a DAG without a schedule is tagged as the job's twin"},
+)
+"""What Airflow is able to do."""
+
+CANCEL_PASSES = 3  # a stop looks this often for runs that slipped in while it gave up the others
+_NOTE = "Stopped by Caseproof."
+_NO_DAG = "caseproof-asks-what-it-may-do"  # no DAG's name
+_ALLOWED = re.compile(r"[^A-Za-z0-9_.~:+-]+")  # what Airflow takes in a run's id by default
+_LONGEST_ID = 200
+
+
+@dataclass(frozen=True, slots=True)
+class TagConvention:
+    """How the tags begin that say whose job it is, who alone can stop it (J3), and whose twin a DAG is."""
+
+    retailer: str = "retailer:"
+    marketplace: str = "marketplace:"
+    connection: str = "connection:"
+    stopped_by: str = "stopped-by:"
+    rerun_of: str = "rerun-of:"
+
+
+class AirflowClient:
+    """A ``JobPlatform`` over one Airflow. Safe to use from several threads.
+
+    ``url`` is where people open its pages; the API is beside them. ``timezone`` is the one that most of its DAGs' cron
+    lines are meant in. Methods raise what ``platforms/base.py`` says.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        user: str = "",
+        password: str = "",
+        token: str = "",
+        tags: TagConvention = TagConvention(),
+        timezone: str = "UTC",
+        transport: Transport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._url = url.rstrip("/")
+        self._tags = tags
+        self._zone = timezone
+        self._transport = transport
+        self._api = AirflowApi(self._url, user=user, password=password, token=token, transport=transport, sleep=sleep)
+        self._owners: dict[str, str] = {}
+
+    @property
+    def abilities(self) -> PlatformAbilities:
+        return ABILITIES.lacking({})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._api.close()
+
+    # -- jobs ------------------------------------------------------------------------------------------------
+
+    def probe(self) -> Probe:
+        """Whether it answers, and what we may do. The right to pause is asked for with a DAG that there is not."""
+        answer = self._api.call("GET", "dags", params={"limit": "1"})
+        count = self._api.decoded(answer, DAGS).total_entries
+        lacks = []
+        if not self._api.may("PATCH", f"dags/{_NO_DAG}", json={"is_paused": True}, params={"update_mask": "is_paused"}):
+            lacks.append("Our user may not pause every DAG: give it the role Op, or the right to edit DAGs.")
+        if not self._api.may("GET", "eventLogs", params={"limit": "1"}):
+            lacks.append(
+                "Our user may not read the audit log, and so cannot tell a success from one that was set by hand: give"
+                " it that right."
+            )
+        parts = self._api.decoded(self._api.call("GET", "monitor/health"), MONITOR)
+        if parts.scheduler.status != "healthy":
+            lacks.append("Airflow's scheduler does not run, so no job does: start it.")
+        return Probe(f"{self._api.address} has {count} DAGs", answer.date, tuple(lacks))
+
+    def probe_pages(self) -> str:
+        return look_at_pages(self._url, self._transport)
+
+    def job(self, job_id: str) -> Job:
+        return self._job(self._dag(job_id))
+
+    def jobs_in(self, scope: Scope, job: Job) -> list[Job]:
+        if scope is Scope.JOB:
+            return [self.job(job.id)]
+        other = {
+            Scope.MARKETPLACE: ("marketplace", self._tags.marketplace, job.marketplace),
+            Scope.CONNECTION: ("connection", self._tags.connection, job.connection),
+        }[scope]
+        wanted = []
+        for what, prefix, value in (("retailer", self._tags.retailer, job.retailer), other):
+            if not value:
+                raise BadInput(
+                    f"The job {job.id} does not say its {what}, so it is unknown what else to stop with it.",
+                    f"Give its DAG the tag `{prefix}...`, or stop this job alone.",
+                )
+            wanted.append(f"{prefix}{value}")
+        found = self._api.dags({"tags": wanted, "tags_match_mode": "all"})
+        jobs = [self._job(dag) for dag in found.values() if not self._owner(dag)]
+        # A tag that is only looked like (by upper and lower case, say) is not the same retailer.
+        same = [one for one in jobs if _whose(one, scope) == _whose(job, scope)]
+        first = [one for one in same if one.id == job.id] or [self.job(job.id)]
+        return first + [one for one in same if one.id != job.id]
+
+    def survey(self, since: datetime, jobs: Collection[str] | None = None) -> Survey:
+        since = _aware(since)
+        clock = self._api.call("GET", "version").date
+        found = self._api.dags()
+        # A twin is no job of its own: its runs are the job's.
+        owners = {dag_id: self._owner(dag) or dag_id for dag_id, dag in found.items()}
+        listed = [
+            self._listed(dag, clock)
+            for dag_id, dag in found.items()
+            if owners[dag_id] == dag_id and (jobs is None or dag_id in jobs)
+        ]
+        return Survey(clock, listed, self._surveyed(since, owners, jobs))
+
+    def _surveyed(
+        self, since: datetime, owners: Mapping[str, str], jobs: Collection[str] | None
+    ) -> Iterator[list[Run]]:
+        """Runs of these DAGs (a job id each); what was made meanwhile waits for the next survey."""
+        chosen = {dag_id: job for dag_id, job in owners.items() if jobs is None or job in jobs}
+        by_hand = self._api.by_hand(since)
+        for dag_id in ["~"] if jobs is None else sorted(chosen):
+            for page in self._api.runs(dag_id, _started(since)):
+                yield self._runs([run for run in page if run.dag_id in chosen], since, by_hand, chosen)
+
+    def _runs(self, found: list[DagRun], since: datetime, by_hand: ByHand, jobs: Mapping[str, str]) -> list[Run]:
+        """What of it started after ``since``. Why a run failed is asked for once a job: for the last on the page."""
+        runs = [run for run in found if run.start_date is not None and run.start_date > since]
+        states = [by_hand.meaning_of(run) for run in runs]
+        last = {run.dag_id: run for run, state in zip(runs, states, strict=True) if state is RunState.FAILED}
+        return [
+            self._run(run, jobs[run.dag_id], state, self._reason(run) if last.get(run.dag_id) is run else "")
+            for run, state in zip(runs, states, strict=True)
+        ]
+
+    def standing(self, job_id: str) -> Standing:
+        """Whether the job can still run by itself. A DAG without a schedule is started by people and other programs,
+        so for it not being paused is being active.
+        """
+        dag = self._dag(job_id)  # before the runs: what was queued before the pause is among them
+        states = [run.state for run in self._unfinished(job_id)]
+        return Standing(job_id, not dag.is_paused, states.count("queued"), states.count("running"))
+
+    def stop(self, job_id: str) -> None:
+        """Pause the DAG, then give up what is left. The twin is left alone: it has no schedule."""
+        self._pause(job_id, True)
+        for _ in range(CANCEL_PASSES):
+            left = self._unfinished(job_id)
+            if not left:
+                return
+            for run in left:
+                self._give_up(run)
+
+    def _pause(self, job_id: str, paused: bool) -> None:
+        path, only = f"dags/{quote(job_id, safe='')}", {"update_mask": "is_paused"}
+        if self._api.call("PATCH", path, json={"is_paused": paused}, params=only).is_missing:
+            raise self._unknown(job_id)
+
+    def _give_up(self, run: DagRun) -> None:
+        """Set a run failed that is not over. One that ended since it was listed stays what it is: it is read before."""
+        path = _path(run.dag_id, run.dag_run_id)
+        answer = self._api.call("GET", path)
+        if answer.is_missing or self._api.decoded(answer, RUN).state not in UNFINISHED:
+            return
+        self._api.call("PATCH", path, json={"state": "failed", "note": _NOTE})  # a 404 needs nothing
+
+    def go_live(self, job_id: str) -> None:
+        self._dag(job_id)  # a DAG that no file defines can be unpaused, and never runs
+        self._pause(job_id, False)
+
+    # -- runs ------------------------------------------------------------------------------------------------
+
+    def start_run(self, job_id: str, key: str, parameters: Mapping[str, str] | None = None) -> Run:
+        twin = self._usable_twin(job_id)
+        asked = {"logical_date": None, "dag_run_id": _run_id(key), "conf": dict(parameters or {})}
+        answer = self._api.call("POST", f"dags/{quote(twin, safe='')}/dagRuns", json=asked)
+        if answer.status == HTTPStatus.CONFLICT:
+            answer = self._api.call("GET", _path(twin, _run_id(key)))
+        if answer.is_missing:
+            raise self._unknown(twin)
+        return self._told(self._api.decoded(answer, RUN), job_id)
+
+    def run_by_key(self, job_id: str, key: str) -> Run | None:
+        for twin in self._twins(self._dag(job_id)):
+            answer = self._api.call("GET", _path(twin, _run_id(key)))
+            if not answer.is_missing:
+                return self._told(self._api.decoded(answer, RUN), job_id)
+        return None
+
+    def run(self, run_id: str) -> Run:
+        dag_id, _, number = run_id.partition("/")
+        answer = self._api.call("GET", _path(dag_id, number)) if dag_id and number else None
+        if answer is None or answer.is_missing:
+            raise UnknownRun(
+                f"There is no run {run_id} on {self._api.address}.",
+                "It may have been deleted; start the job once more.",
+            )
+        return self._told(self._api.decoded(answer, RUN), self._job_of(dag_id))
+
+    def runs_since(self, job_id: str, since: datetime) -> list[Run]:
+        since = _aware(since)
+        found: list[Run] = []
+        by_hand = self._api.by_hand(since)
+        for dag_id in [job_id, *self._twins(self._dag(job_id))]:
+            for page in self._api.runs(dag_id, _started(since)):
+                found += self._runs(page, since, by_hand, {dag_id: job_id})
+        return sorted(found, key=lambda run: (run.started_at or since, run.id))
+
+    def page(self, run: Run) -> RunPage:
+        """Airflow's page of a run: its head has the DAG's name, the run's id and its state."""
+        dag_id, _, number = run.id.partition("/")
+        token = self._api.token()
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return RunPage(run.url, (dag_id, number), "Success", headers=headers, own=(self._url,))
+
+    def remove(self, job_id: str) -> None:
+        require(self, Ability.REMOVE, job_id)
+
+    # -- twins -----------------------------------------------------------------------------------------------
+
+    def _owner(self, dag: Dag) -> str | None:
+        """The job whose twin this DAG is."""
+        return dag.tagged(self._tags.rerun_of)
+
+    def _twins(self, job: Dag) -> dict[str, Dag]:
+        if self._owner(job):
+            return {}
+        found = self._api.dags({"tags": [f"{self._tags.rerun_of}{job.dag_id}"]})
+        return {dag_id: dag for dag_id, dag in found.items() if self._owner(dag) == job.dag_id}
+
+    def _usable_twin(self, job_id: str) -> str:
+        """The id of the DAG that runs the job once more. Raises PlatformCannot where there is none that could."""
+        job = self._dag(job_id)
+        twins = list(self._twins(job).values())
+        make = _MAKE_TWIN.format(tag=self._tags.rerun_of, job=job_id)
+        if not twins:
+            raise PlatformCannot(f"{job_id} has no twin that could run while it is stopped. {_NO_TWIN}", make)
+        if len(twins) > 1:
+            names = ", ".join(twin.dag_id for twin in twins)
+            raise PlatformCannot(f"{job_id} has several twins ({names}).", "Leave the tag at one of them.")
+        if wrong := self._wrong_with(twins[0], job):
+            raise PlatformCannot(f"The DAG {twins[0].dag_id} is no twin of {job_id}: {wrong}.", make)
+        return twins[0].dag_id
+
+    def _wrong_with(self, twin: Dag, job: Dag) -> str:
+        if twin.timetable_summary is not None or twin.next_dagrun_run_after is not None:
+            return "it has a schedule of its own"
+        if twin.is_paused:
+            return "it is paused, so a run of it would stay queued"
+        if (twin.bundle_name, twin.fileloc) != (job.bundle_name, job.fileloc):
+            return "another file defines it"
+        if self._tasks(twin) != self._tasks(job):
+            return "it has other tasks"
+        return ""
+
+    def _tasks(self, dag: Dag) -> list[tuple[str, str, tuple[str, ...]]]:
+        answer = self._api.call("GET", f"dags/{quote(dag.dag_id, safe='')}/tasks")
+        return sorted(task.shape for task in self._api.decoded(answer, TASKS).tasks)
+
+    def _job_of(self, dag_id: str) -> str:
+        """The job that a DAG's runs belong to. It is asked for once: a run is read until it is over."""
+        if dag_id not in self._owners:
+            answer = self._api.call("GET", f"dags/{quote(dag_id, safe='')}")
+            if answer.is_missing:
+                return dag_id
+            self._owners[dag_id] = self._owner(self._api.decoded(answer, DAG)) or dag_id
+        return self._owners[dag_id]
+
+    # -- reading Airflow -------------------------------------------------------------------------------------
+
+    def _dag(self, job_id: str) -> Dag:
+        answer = self._api.call("GET", f"dags/{quote(job_id, safe='')}") if job_id else None
+        if answer is None or answer.is_missing:
+            raise self._unknown(job_id)
+        found: Dag = self._api.decoded(answer, DAG)
+        if found.is_stale or found.dag_id != job_id:
+            raise self._unknown(job_id)
+        return found
+
+    def _unknown(self, job_id: str) -> UnknownJob:
+        """The error for a job that is not there; listing the others proves that it is Airflow who says so."""
+        ids = [dag_id for dag_id, dag in self._api.dags().items() if not self._owner(dag)]
+        return UnknownJob(
+            f"There is no job {job_id!r} on {self._api.address}. {what_is_alike(job_id, ids)}",
+            "Name a job by its DAG's id, as Airflow's list of DAGs shows it.",
+        )
+
+    def _unfinished(self, dag_id: str) -> list[DagRun]:
+        return [run for page in self._api.runs(dag_id, {"state": UNFINISHED}) for run in page]
+
+    def _reason(self, run: DagRun) -> str:
+        """Why a run failed, as the log of the task that failed last tells it. Never in the way: "" without one."""
+        path = _path(run.dag_id, run.dag_run_id)
+        asked: dict[str, str | Sequence[str]] = {"state": ["failed"], "order_by": "-end_date", "limit": "1"}
+        try:
+            answer = self._api.call("GET", f"{path}/taskInstances", params=asked)
+            failed = self._api.decoded(answer, TASK_INSTANCES).task_instances
+            if not failed:
+                return ""
+            task = failed[0]
+            log = f"{path}/taskInstances/{quote(task.task_id, safe='')}/logs/{task.try_number}"
+            told = reason_in(self._log(log, task.map_index).json())
+        except PlatformError:
+            return ""
+        return f"Task {task.task_id}: {told}" if told else f"Task {task.task_id} failed."
+
+    def _log(self, path: str, map_index: int) -> Answer:
+        return self._api.call("GET", path, params={"map_index": str(map_index), "full_content": "true"})
+
+    # -- translating -----------------------------------------------------------------------------------------
+
+    def _job(self, dag: Dag) -> Job:
+        return Job(
+            id=dag.dag_id,
+            name=dag.dag_display_name,
+            url=f"{self._url}/dags/{quote(dag.dag_id, safe='')}",
+            retailer=dag.tagged(self._tags.retailer),
+            marketplace=dag.tagged(self._tags.marketplace),
+            connection=dag.tagged(self._tags.connection),
+            stopped_by=dag.tagged(self._tags.stopped_by),
+        )
+
+    def _listed(self, dag: Dag, now: datetime | None) -> Listed:
+        schedule = None if dag.is_paused else schedule_of(dag, self._zone)
+        planned = None if dag.is_paused else dag.next_dagrun_run_after
+        late = (planned.astimezone(UTC),) if planned and now and planned <= now else ()
+        return Listed(self._job(dag), not dag.is_paused, (schedule,) if schedule else (), late)
+
+    def _told(self, found: DagRun, job_id: str) -> Run:
+        """A run that is read alone: of one that is over the audit log tells how it came to be so."""
+        if found.state in UNFINISHED:
+            return self._run(found, job_id, ByHand([]).meaning_of(found))
+        state = self._api.by_hand(found.start_date).meaning_of(found)
+        return self._run(found, job_id, state, self._reason(found) if state is RunState.FAILED else "")
+
+    def _run(self, found: DagRun, job_id: str, state: RunState, message: str = "") -> Run:
+        return Run(
+            id=found.whole_id,
+            name=found.dag_run_id,
+            job=job_id,
+            state=state,
+            said=found.state,
+            message=message,
+            url=f"{self._url}/dags/{quote(found.dag_id, safe='')}/runs/{quote(found.dag_run_id, safe='')}",
+            started_at=found.start_date.astimezone(UTC) if found.start_date else None,
+            ended_at=found.end_date.astimezone(UTC) if found.end_date else None,
+        )
+
+
+def _path(dag_id: str, run_id: str) -> str:
+    return f"dags/{quote(dag_id, safe='')}/dagRuns/{quote(run_id, safe='')}"
+
+
+def _started(since: datetime) -> dict[str, str]:
+    """The filter for runs that started at this moment or later; Airflow gives those that did not start, too."""
+    return {"start_date_gte": since.astimezone(UTC).isoformat()}
+
+
+def _run_id(key: str) -> str:
+    """A run's id that Airflow takes, from a key: the key itself where it may."""
+    plain = _ALLOWED.sub("-", key)[:_LONGEST_ID]
+    return plain if plain == key else f"{plain}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+
+
+def _aware(since: datetime) -> datetime:
+    if since.tzinfo is None:
+        raise BadInput("The time to look from has no time zone.", "Give an aware datetime, in UTC.")
+    return since
+
+
+def _whose(job: Job, scope: Scope) -> tuple[str | None, str | None]:
+    return job.retailer, job.marketplace if scope is Scope.MARKETPLACE else job.connection
