@@ -4,7 +4,7 @@ Tags of a DAG say whose it is (``TagConvention``). Four things here are not what
 
 - A paused DAG takes a trigger and leaves the run queued for good; unpausing it would let the schedule loose. So a
   job is run once more by its twin: a DAG of the same file with the same tasks and no schedule, tagged
-  ``rerun-of:<the job>`` (docs/adr/0074-airflow-reruns-by-a-twin.md). Without one the job cannot be run by us.
+  ``rerun-of:<the job>`` (docs/adr/0026-airflow-reruns-by-a-twin.md). Without one the job cannot be run by us.
 - Pausing does not end what runs or waits: its tasks stand still and go on when the DAG is unpaused. So a stop pauses
   first, then gives up each run that is left.
 - Airflow knows no state for a run that was given up: it is "failed". And anybody may call a run a success. Only the
@@ -24,6 +24,7 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Self
 from urllib.parse import quote
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from caseproof.domain.errors import BadInput
 from caseproof.domain.spelling import what_is_alike
@@ -114,14 +115,25 @@ class AirflowClient:
         token: str = "",
         tags: TagConvention = TagConvention(),
         timezone: str = "UTC",
+        ca: str = "",
+        proxy: str = "",
         transport: Transport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._url = url.rstrip("/")
         self._tags = tags
-        self._zone = timezone
-        self._transport = transport
-        self._api = AirflowApi(self._url, user=user, password=password, token=token, transport=transport, sleep=sleep)
+        self._zone = _zone(timezone)
+        self._transport, self._ca, self._proxy = transport, ca, proxy
+        self._api = AirflowApi(
+            self._url,
+            user=user,
+            password=password,
+            token=token,
+            ca=ca,
+            proxy=proxy,
+            transport=transport,
+            sleep=sleep,
+        )
         self._owners: dict[str, str] = {}
 
     @property
@@ -160,7 +172,7 @@ class AirflowClient:
         return Probe(f"{self._api.address} has {count} DAGs", answer.date, tuple(lacks))
 
     def probe_pages(self) -> str:
-        return look_at_pages(self._url, self._transport)
+        return look_at_pages(self._url, ca=self._ca, proxy=self._proxy, transport=self._transport)
 
     def job(self, job_id: str) -> Job:
         return self._job(self._dag(job_id))
@@ -453,6 +465,14 @@ def _aware(since: datetime) -> datetime:
     if since.tzinfo is None:
         raise BadInput("The time to look from has no time zone.", "Give an aware datetime, in UTC.")
     return since
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise BadInput(f"{name!r} is no time zone.", "Give one like `Europe/Berlin`, or `UTC`.") from None
+    return name
 
 
 def _whose(job: Job, scope: Scope) -> tuple[str | None, str | None]:

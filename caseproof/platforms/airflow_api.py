@@ -35,6 +35,7 @@ Asked = Mapping[str, str | Sequence[str]]
 PAGE = 100  # the most that Airflow gives at once, as it is set up by default
 MOST_ROWS = 100_000  # of a list that is read at once
 STALE_PAGES = 3  # so many pages in a row may bring nothing new
+_LEFT = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.CONFLICT)
 NEW_MEANWHILE = 10_000  # so many rows may come while a list is read, beside as many as there were
 
 
@@ -48,6 +49,8 @@ class AirflowApi:
         user: str = "",
         password: str = "",
         token: str = "",
+        ca: str = "",
+        proxy: str = "",
         transport: Transport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -56,9 +59,11 @@ class AirflowApi:
             "Airflow",
             down=PlatformDown,
             refused=PlatformRefused,
+            ca=ca,
+            proxy=proxy,
             transport=transport,
             sleep=sleep,
-            left=(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT),
+            left=_LEFT,
         )
         self.address = self._http.address
         self._login = {"username": user, "password": password} if password else None
@@ -77,6 +82,8 @@ class AirflowApi:
         answer = self._ask(method, path, json, params, token)
         if answer.is_unauthorized and self._login and not _is_about_rights(answer):
             answer = self._ask(method, path, json, params, self.token(instead_of=token))  # nothing was done before
+        if answer.status == HTTPStatus.METHOD_NOT_ALLOWED:
+            raise self.not_the_api(answer)
         if answer.is_unauthorized:
             raise self._not_allowed(method, path) if _is_about_rights(answer) else self._not_let_in()
         return answer
@@ -100,26 +107,26 @@ class AirflowApi:
                 answer = self._http.call("POST", "auth/token", reads=True, json=self._login)
                 if answer.is_unauthorized:
                     raise self._not_let_in()
-                if answer.is_missing:
-                    raise self.not_the_api()
+                if answer.status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):  # its pages are there, say
+                    raise self.not_the_api(answer)
                 self._token = self._http.decoded(answer, TOKEN).access_token
             return self._token
 
     def decoded(self, answer: Answer, shape: Any) -> Any:
         """The answer's JSON in this ``shape``; a 404 is an answer of something that is not Airflow."""
         if answer.is_missing:
-            raise self.not_the_api()
+            raise self.not_the_api(answer)
         return self._http.decoded(answer, shape)
 
-    def not_the_api(self) -> CaseproofError:
+    def not_the_api(self, answer: Answer) -> CaseproofError:
         """The error for an answer that Airflow would not give."""
-        return self._http.not_the_api()
+        return self._http.not_the_api(answer)
 
     def _not_let_in(self) -> PlatformRefused:
         what = "user name and password" if self._login else "token"
         return PlatformRefused(
             f"Airflow at {self.address} does not accept our {what}.",
-            "Enter them again in the platform's block. Airflow 3 gives tokens at /auth/token.",
+            "Enter it again in the platform's block. `caseproof doctor` tells whether it is accepted then.",
         )
 
     def _not_allowed(self, method: str, path: str) -> PlatformRefused:

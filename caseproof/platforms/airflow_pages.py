@@ -15,7 +15,7 @@ _VARIABLE = "AIRFLOW__API__BASE_URL"
 _CONNECT_SECONDS, _READ_SECONDS = 3.0, 6.0
 
 
-def look_at_pages(url: str, transport: Transport | None = None) -> str:
+def look_at_pages(url: str, *, ca: str = "", proxy: str = "", transport: Transport | None = None) -> str:
     """What is at ``url``, as a sentence. Raises PlatformDown where nothing answers, PlatformRefused where it is not
     Airflow's pages, or they are those of another address (then a browser is led away from the run's page).
     """
@@ -25,6 +25,8 @@ def look_at_pages(url: str, transport: Transport | None = None) -> str:
         read_seconds=_READ_SECONDS,
         follow_redirects=True,
         trust_env=not is_loopback(url),
+        ca=ca,
+        proxy=proxy,
         transport=transport,
     )
     with closing(client):
