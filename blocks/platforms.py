@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from pydantic import ConfigDict, Field, SecretStr
 
+from blocks.airflow import AirflowJobs
 from blocks.base import Address, PlatformBlock, docs, logo, password_of_our_server
 from blocks.http_jobs import HttpJobs
 from blocks.sql_jobs import SqlJobTable
@@ -103,5 +104,5 @@ class PrefectJobs(PlatformBlock):
         )
 
 
-PLATFORMS: tuple[type[PlatformBlock], ...] = (PrefectJobs, SqlJobTable, HttpJobs)
+PLATFORMS: tuple[type[PlatformBlock], ...] = (PrefectJobs, SqlJobTable, HttpJobs, AirflowJobs)
 """Every kind of platform; a new one is added here."""

@@ -24,6 +24,7 @@ from prefect_email.credentials import SMTPServer
 from pydantic import SecretStr
 
 import caseproof.web
+from blocks.airflow import AirflowJobs
 from blocks.base import PrefectDown, StaleBlock, load_block
 from blocks.catalogue import KINDS, register_blocks
 from blocks.channels import CONNECTS, TEAMS, VOICES, GoToCall, TeamsWebhook, TwilioVoice
@@ -99,6 +100,12 @@ class TestHttpJobs(StandardSuite):
         return HttpJobs
 
 
+class TestAirflowJobs(StandardSuite):
+    @pytest.fixture
+    def block(self) -> type[Block]:
+        return AirflowJobs
+
+
 class TestEmbeddedDesk(StandardSuite):
     @pytest.fixture
     def block(self) -> type[Block]:
@@ -141,7 +148,7 @@ class TestGoToCall(StandardSuite):
 def test_the_slugs_never_change_because_saved_blocks_are_found_by_them() -> None:
     slugs = [kind.get_block_type_slug() for kind in OURS]
     assert slugs == [
-        "caseproof-prefect-jobs", "caseproof-sql-job-table", "caseproof-http-jobs",
+        "caseproof-prefect-jobs", "caseproof-sql-job-table", "caseproof-http-jobs", "caseproof-airflow-jobs",
         "caseproof-embedded-desk", "caseproof-jira-cloud", "caseproof-retailer-mailbox",
         "caseproof-teams-webhook", "caseproof-twilio-voice", "caseproof-goto-call",
     ]  # fmt: skip

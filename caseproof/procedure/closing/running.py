@@ -21,6 +21,7 @@ from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import Decision
 from caseproof.platforms.base import (
     JobPlatform,
+    PlatformCannot,
     PlatformRefused,
     Run,
     RunState,
@@ -62,8 +63,8 @@ def run_job(case: Case) -> str:
 def start_run(ledger: Ledger, effects: Effects, runner: JobPlatform, ref: str) -> Case:
     """Ensure that the run which carries out the decision was started, once.
 
-    A run that cannot be started (the job vanished, the platform refuses) is a failed verification: it leads back to the
-    decision. Raises PlatformDown; whether the run started is read back before the next try.
+    A run that cannot be started (the job vanished, the platform refuses or is not able to) is a failed verification: it
+    leads back to the decision. Raises PlatformDown; whether the run started is read back before the next try.
     """
     case = ledger.case(ref)
     if case.decided is None or case.run is not None or NEEDS[case.decided].run is None:
@@ -82,9 +83,9 @@ def start_run(ledger: Ledger, effects: Effects, runner: JobPlatform, ref: str) -
     try:
         found = idempotent_effect(
             effects, ref, "run", key, plan={"job": job}, effect=start, read_back=read_back,
-            harmless=(PlatformRefused, UnknownJob),
+            harmless=(PlatformRefused, PlatformCannot, UnknownJob),
         )  # fmt: skip
-    except (PlatformRefused, UnknownJob) as no:
+    except (PlatformRefused, PlatformCannot, UnknownJob) as no:
         failed = ledger.event(Kind.RUN_FAILED, run="", code=str(no.code), why=f"The run could not be started. {no}")
         return ledger.change(ref, lambda now: [failed] if now.state is State.DECIDED else [])
     event = ledger.event(Kind.RUN_STARTED, purpose=purpose, key=key, job=job, **found)

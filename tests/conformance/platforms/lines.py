@@ -12,15 +12,19 @@ from typing import Any, ClassVar
 import httpx
 import pytest
 
+from blocks.airflow import AirflowJobs
 from blocks.base import PlatformBlock
 from blocks.http_jobs import HttpJobs
 from blocks.platforms import PrefectJobs
 from caseproof.platforms.abilities import Ability, Lack, PlatformAbilities, none_but
+from caseproof.platforms.airflow import AirflowClient
 from caseproof.platforms.base import JobPlatform, PlatformDown, PlatformRefused, Run, RunState
 from caseproof.platforms.prefect import PrefectJobsClient
+from sandbox.airflow import PASSWORD, USER, Airflow
 from sandbox.farm import FarmServer
 from sandbox.farm_http import Asked
 from sandbox.provider import Bad as Wrong
+from sandbox.provider import running
 from tests.conformance.lines import NO_HTTP, Bad, Liar, Line
 from tests.support.fakes import FAKE_ABILITIES, Clock, FakePlatform
 from tests.support.job_service import Service
@@ -214,6 +218,65 @@ class HttpJobsLine(HttpLine):
         return self.platform
 
 
+class AirflowLine(HttpLine):
+    """Airflow 3: its simulator; each job has a twin, or it could not be run while it is stopped."""
+
+    NAME = "Airflow 3"
+    BLOCK = AirflowJobs
+    ABILITIES = AirflowJobs.ABILITIES.lacking({})
+    STATES: ClassVar[Mapping[RunState, str]] = {
+        RunState.WAITING: "queued",
+        RunState.RUNNING: "running",
+        RunState.SUCCEEDED: "success",
+        RunState.FAILED: "failed",
+    }
+
+    def start(self, request: pytest.FixtureRequest) -> None:
+        self.airflow, url = self.enter(running(Airflow()), request)
+        self.liar = Liar()
+        self.platform = AirflowClient(url, user=USER, password=PASSWORD, transport=self.liar)
+
+    def end(self) -> None:
+        self.platform.close()
+
+    def add(self, name: str, *, shop: str = "garden", marketplace: str = "bazaar", connection: str = "sftp") -> str:
+        dag = f"feed-{self.mark}-{name}"
+        self.airflow.add(dag, f"retailer:{shop}", f"marketplace:{marketplace}", f"connection:{connection}")
+        self.airflow.add(f"{dag}-again", f"retailer:{shop}", f"rerun-of:{dag}", schedule=None)
+        return dag
+
+    def due(self, job_id: str) -> None:
+        self.airflow.due(job_id)
+
+    def ran(self, job_id: str, state: RunState) -> str:
+        number = f"manual__{len(self.airflow.runs)}"
+        self.airflow.make_run(job_id, number, self.STATES.get(state, "running"))
+        if state is RunState.CANCELLED:
+            self.airflow.by_hand(job_id, number, "failed")
+        return f"{job_id}/{number}"
+
+    def ends(self, run: Run, state: RunState) -> None:
+        dag, _, number = run.id.partition("/")
+        if state is RunState.CANCELLED:
+            self.airflow.by_hand(dag, number, "failed")
+        else:
+            self.airflow.ends(dag, number, self.STATES[state])
+
+    def vanishes(self, job_id: str) -> None:
+        del self.airflow.dags[job_id]
+
+    def lies(self, about: str) -> None:  # noqa: ARG002 - both are the same call
+        self.liar.about = "/api/v2/dags/"
+
+    def over(self, transport: httpx.BaseTransport) -> JobPlatform:
+        return AirflowClient(self.ADDRESS, user=USER, password="hunter2", transport=transport, sleep=lambda _: None)
+
+    def endless(self) -> JobPlatform:
+        self.ran(self.add("endless"), RunState.SUCCEEDED)
+        self.airflow.endless = True
+        return self.platform
+
+
 class FakeLine(PlatformLine):
     """The platform of the procedure's own tests: what is proven over it holds, because it keeps the same promises."""
 
@@ -290,7 +353,7 @@ class LookingLine(FakeLine):
     )
 
 
-LINES: tuple[type[PlatformLine], ...] = (PrefectLine, HttpJobsLine, FakeLine, LookingLine)
+LINES: tuple[type[PlatformLine], ...] = (PrefectLine, HttpJobsLine, AirflowLine, FakeLine, LookingLine)
 
 CALLS: Mapping[Ability, Callable[[JobPlatform, str, str], Any]] = {
     Ability.LIST: lambda platform, job, _: platform.job(job),
