@@ -288,8 +288,8 @@ class AirflowClient:
 
     def run(self, run_id: str) -> Run:
         dag_id, _, number = run_id.partition("/")
-        answer = self._api.call("GET", _path(dag_id, number)) if dag_id and number else None
-        if answer is None or answer.is_missing:
+        answer = self._api.call("GET", _path(dag_id or "-", number or "-"))
+        if answer.is_missing:
             raise UnknownRun(
                 f"There is no run {run_id} on {self._api.address}.",
                 "It may have been deleted; start the job once more.",

@@ -125,8 +125,8 @@ class AirflowApi:
     def _not_let_in(self) -> PlatformRefused:
         what = "user name and password" if self._login else "token"
         return PlatformRefused(
-            f"Airflow at {self.address} does not accept our {what}.",
-            "Enter it again in the platform's block. `caseproof doctor` tells whether it is accepted then.",
+            f"Airflow at {self.address} does not accept our credentials ({what}).",
+            "Enter them again in the platform's block. `caseproof doctor` tells whether it is accepted then.",
         )
 
     def _not_allowed(self, method: str, path: str) -> PlatformRefused:

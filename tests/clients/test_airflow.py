@@ -258,7 +258,7 @@ def test_what_is_wrong_in_the_block_is_named(
 def test_a_token_that_was_given_to_us_and_is_worthless_says_so(airflow: tuple[Airflow, str]) -> None:
     with (
         AirflowClient(airflow[1], token="worthless-made-up") as made,
-        pytest.raises(PlatformRefused, match="our token") as refused,
+        pytest.raises(PlatformRefused, match=r"credentials \(token\)") as refused,
     ):
         made.probe()
     assert "worthless" not in str(refused.value)
