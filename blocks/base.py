@@ -184,6 +184,7 @@ def _load(name: str, kind: type[B], what: str) -> B | None:
         with get_client(sync_client=True) as client:
             saved = client.read_block_document_by_name(name, kind.get_block_type_slug(), include_secrets=True)
         block = kind.model_validate(saved.data)
+        block._block_document_name = name  # what its errors call the system
     except ObjectNotFound:
         return None
     except ValidationError as why:

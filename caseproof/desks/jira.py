@@ -261,7 +261,12 @@ class JiraCloud:
         return []
 
     def _has(self, issue: Issue, mark: str) -> bool:
-        return any(as_text(row.body).endswith(mark) for row in self._comments(issue))
+        """Whether our comment is there; what somebody else ends so is none."""
+        me = self._api.me
+        return any(
+            row.author is not None and row.author.id == me and as_text(row.body).endswith(mark)
+            for row in self._comments(issue)
+        )
 
     def _comments(self, issue: Issue) -> Iterator[CommentRow]:
         seen = set[str]()
@@ -321,7 +326,9 @@ class JiraCloud:
         """With ``content`` it is read; a file that is listed and cannot be read has no digest."""
         digest = None
         if content:  # without a redirect: that would lead to another host, which our login is not for
-            answer = self._api.call("GET", f"attachment/content/{file.id}", params={"redirect": "false"})
+            answer = self._api.call(
+                "GET", f"attachment/content/{file.id}", params={"redirect": "false"}, headers={"Accept": "*/*"}
+            )
             digest = None if answer.is_missing else hashlib.sha256(answer.content).hexdigest()
         return Attachment(file.id, file.name, file.size, digest)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
@@ -37,11 +38,15 @@ from blocks.platforms import PLATFORMS, PrefectJobs
 from blocks.setting_up import carry_out, make_plan
 from blocks.sql_jobs import SqlJobTable
 from caseproof.config.clock import utc_now
+from caseproof.config.policy import DesksPolicy
 from caseproof.config.settings import Settings
+from caseproof.desks.base import DeskError
 from caseproof.domain.errors import BadInput
 from caseproof.procedure.core.services import bootstrap
 from caseproof.up.processes import free_port
+from sandbox.jira import EMAIL, JiraSimulator
 from sandbox.processes import PrefectServer
+from sandbox.provider import running
 from sandbox.world import World
 
 WEB = Path(caseproof.web.__file__).parent
@@ -325,6 +330,33 @@ def test_a_saved_mailbox_comes_back_whole_and_prefect_shows_no_password() -> Non
 def test_a_saved_desk_is_loaded_by_the_policys_name() -> None:
     EmbeddedDesk(ticket_url="https://desk.example.com/").save("blocks-desk", overwrite=True, _sync=True)
     assert load_block("blocks-desk", DESKS, "desk").ticket_url == "https://desk.example.com/"
+
+
+@pytest.mark.usefixtures("server")
+def test_development_s_desk_is_set_up_by_a_file_of_its_own_with_its_token_out_of_the_environment(
+    tmp_path: Path,
+) -> None:
+    services = bootstrap(Settings(home=tmp_path))
+    policy = services.policy.model_copy(update={"desks": DesksPolicy(development="blocks-code")})
+    services = replace(services, policy=policy)
+    with running(JiraSimulator()) as (jira, url):
+        jira.token = SECRET
+        file = tmp_path / "setup.yaml"
+        entry = f"name: blocks-code, type: jira-cloud, site: '{url}/', email: {EMAIL}, project: dev"
+        file.write_text(f"desk: {{{entry}, api_token: {SECRET}}}")
+        with pytest.raises(BadInput, match="from_env"):
+            make_plan(services, file, {})
+        file.write_text(f"desk: {{{entry}, api_token: {{from_env: TOKEN}}}}")
+        plan = make_plan(services, file, {"TOKEN": SECRET})
+        assert plan.notes == (), "it is not the desk of the policy, but development's"
+        carry_out(services, plan)
+        desk = load_block("blocks-code", DESKS, "desk").client(services)
+        assert desk.create("SC-000001/development/1", "Keep the session", "").url == f"{url}/browse/DEV-1"
+        jira.token = "another"
+        with pytest.raises(DeskError, match=r"Jira Cloud \(the desk 'blocks-code'\) does not accept") as refused:
+            desk.probe()
+        assert SECRET not in f"{refused.value!r} {plan}"
+        desk.close()
 
 
 @pytest.mark.usefixtures("server")
