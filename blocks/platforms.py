@@ -13,6 +13,7 @@ from blocks.airflow import AirflowJobs
 from blocks.base import Address, PlatformBlock, docs, logo, password_of_our_server
 from blocks.http_jobs import HttpJobs
 from blocks.sql_jobs import SqlJobTable
+from blocks.woocommerce import WooCommerceSite
 from caseproof.platforms.abilities import PlatformAbilities
 from caseproof.platforms.prefect import ABILITIES, PrefectJobsClient, TagConvention
 
@@ -104,5 +105,5 @@ class PrefectJobs(PlatformBlock):
         )
 
 
-PLATFORMS: tuple[type[PlatformBlock], ...] = (PrefectJobs, SqlJobTable, HttpJobs, AirflowJobs)
+PLATFORMS: tuple[type[PlatformBlock], ...] = (PrefectJobs, SqlJobTable, HttpJobs, AirflowJobs, WooCommerceSite)
 """Every kind of platform; a new one is added here."""

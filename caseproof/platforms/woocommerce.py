@@ -22,7 +22,7 @@ from typing import Literal
 from caseproof.domain.errors import BadInput
 from caseproof.domain.spelling import what_is_alike
 from caseproof.domain.vocabulary import Scope
-from caseproof.platforms.abilities import Ability, Lack, PlatformAbilities, all_but
+from caseproof.platforms.abilities import Ability, PlatformAbilities
 from caseproof.platforms.base import (
     Job,
     Listed,
@@ -38,65 +38,27 @@ from caseproof.platforms.base import (
     UnknownRun,
     require,
 )
+from caseproof.platforms.woocommerce_abilities import (
+    ABILITIES,
+    KEYS_PAGE,
+    NO_PAGE,
+    NO_RECORD,
+    NO_RERUN,
+    RECORD_HAS_PAGE,
+    SHOW,
+    WITHOUT_RECORD,
+)
 from caseproof.platforms.woocommerce_record import ReceiversRecord
-from caseproof.platforms.woocommerce_site import ACTIVE, DISABLED, PAUSED, Webhook, WooSite
+from caseproof.platforms.woocommerce_site import ACTIVE, DISABLED, Webhook, WooSite
 
 DISABLED_ITSELF = "WooCommerce disabled this webhook after more than five failed deliveries."
 """The message of the failed run that a self-disabled webhook is; the built-in policy knows it by its beginning."""
 
-_KEYS_PAGE = "WooCommerce > Settings > Advanced > REST API"
-_NO_RECORD = "WooCommerce does not tell deliveries by its API, and the block names no receiver's record."
-_SHOW = (
-    "A person shows the delivery: its line in WooCommerce > Status > Logs (source webhooks-delivery) and the entry at "
-    "the receiver. Or name the receiver's record in the block."
-)
-_RERUN = Lack(
-    "WooCommerce has no route that delivers a webhook again, and the receiver's record declares no `rerun`.",
-    "Let the receiver take the data once more, or make the change in the shop that the webhook waits for.",
-)
-WITHOUT_RECORD: Mapping[Ability, Lack] = {
-    Ability.VERIFY: Lack(_NO_RECORD, _SHOW),
-    Ability.RUN: _RERUN,
-    Ability.KEYED_RUN: _RERUN,
-    Ability.RENDERED: Lack(_NO_RECORD, _SHOW),
-    Ability.PAGE: Lack("WooCommerce has no page of a delivery, and the block names no receiver's record.", _SHOW),
-}
-"""What a site whose block names no record lacks besides."""
-NO_RERUN = {Ability.RUN: _RERUN, Ability.KEYED_RUN: _RERUN}
-NO_PAGE = {
-    Ability.PAGE: Lack(
-        "WooCommerce has no page of a delivery, and the receiver's record declares no `page`.",
-        "Give the record a `page`, or take the page that Caseproof renders, where the policy lets it close a case.",
-    )
-}
-RECORD_HAS_PAGE = {Ability.RENDERED: Lack("The receiver's record has a page of its own.", "That page is photographed.")}
-
-ABILITIES = all_but(
-    Ability,
-    {
-        Ability.SCHEDULES: Lack(
-            "A webhook has no schedule: it is delivered when something happens in the shop.",
-            "Ask the shop whether anything happened there that should have been delivered.",
-        ),
-        Ability.CANCEL: Lack(
-            "What WooCommerce queued before the stop is delivered still: its Action Scheduler has no REST route.",
-            "The shop's administrator cancels it at WooCommerce > Status > Scheduled Actions "
-            "(woocommerce_deliver_webhook_async).",
-        ),
-        Ability.PARAMETERS: Lack("A delivery carries what the shop holds.", "Change the data in the shop."),
-    },
-    {
-        Ability.VERIFY: "where the block names the receiver's record",
-        Ability.RUN: "where the receiver's record has `rerun`",
-        Ability.KEYED_RUN: "where the receiver's record has `rerun`",
-        Ability.PAGE: "where the receiver's record has `page`",
-        Ability.RENDERED: "where the receiver's record has no `page`",
-    },
-)
-"""What a WooCommerce site is able to do."""
-
 _WEBHOOK = re.compile(r"webhook/([1-9]\d{0,18})")
 _ITSELF = re.compile(r"(webhook/[1-9]\d{0,18})/disabled/(.+)")
+
+
+StopBy = Literal["paused", "disabled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +72,7 @@ class SiteSetUp:
     retailer: str
     marketplace: str = ""
     connection: str = ""
-    stop_by: Literal["paused", "disabled"] = PAUSED
+    stop_by: StopBy = "paused"
     delivers_to: str = ""
     api_keys: Sequence[str] = ()
 
@@ -150,10 +112,10 @@ class WooCommerceClient:
         if not self._site.may_write():
             lacks.append(
                 "The key may read webhooks and not stop them. The shop's administrator gives it the permission "
-                f"Read/Write at {_KEYS_PAGE}."
+                f"Read/Write at {KEYS_PAGE}."
             )
         if self._record is None:
-            lacks.append(f"No delivery can be read back: {_NO_RECORD} {_SHOW}")
+            lacks.append(f"No delivery can be read back: {NO_RECORD} {SHOW}")
             if self._set_up.stop_by == DISABLED:
                 lacks.append(
                     "No failing webhook can be found: what WooCommerce disabled looks like what a stop disabled. Let "
@@ -202,7 +164,7 @@ class WooCommerceClient:
         return Standing(job_id, self._webhook(job_id).status == ACTIVE, waiting=0, running=0)
 
     def stop(self, job_id: str) -> None:
-        """Pause the webhook, or disable it, as the block says. One that disabled itself is paused, too: so it is ours."""
+        """Set the status that the block says, also where WooCommerce disabled the webhook: it is told no more then."""
         self._set(job_id, self._set_up.stop_by)
 
     def go_live(self, job_id: str) -> None:
@@ -293,7 +255,7 @@ class WooCommerceClient:
         if job_id in self._keys:
             raise PlatformCannot(
                 f"{job_id}: WooCommerce has no REST route that revokes an API key.",
-                f"The shop's administrator revokes it at {_KEYS_PAGE}; then take its name out of the site's block.",
+                f"The shop's administrator revokes it at {KEYS_PAGE}; then take its name out of the site's block.",
             )
 
     def _unknown(self, job_id: str) -> UnknownJob:
@@ -348,7 +310,7 @@ class WooCommerceClient:
         return Job(f"webhook/{webhook.id}", name, page, *self._whose)
 
     def _key_job(self, job_id: str) -> Job:
-        by = f"the shop's administrator, who revokes the key at {_KEYS_PAGE}"
+        by = f"the shop's administrator, who revokes the key at {KEYS_PAGE}"
         return Job(job_id, f"API key {self._keys[job_id]}", f"{self._admin}&section=keys", *self._whose, stopped_by=by)
 
     @property

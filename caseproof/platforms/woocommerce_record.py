@@ -1,145 +1,26 @@
-"""The record of who receives a WooCommerce site's deliveries: how it is declared, and how its runs are read.
-
-WooCommerce does not tell deliveries by its API any more, so a run is what the receiver wrote down. A record is a JSON
-endpoint of the receiver's, declared like this:
-
-```yaml
-address: https://receiver.example.com/api
-login: bearer                       # how the block's secret is sent: bearer, basic, or a header's name; or nothing
-list: deliveries?since={since}      # all deliveries since a moment
-of_job: deliveries?webhook={job}&since={since}     # those of one job; without it, they are picked from the list
-one: deliveries/{run}               # one delivery
-by_key: deliveries?key={key}        # the delivery that was started with this key (for `rerun`)
-items: items                        # where the list stands in the answer (JMESPath); @ where it is the answer
-next: next                          # where the answer has the next page's address or path; nothing: one page is all
-fields: {id: id, job: webhook_id, status: status, started: started_at, ended: ended_at, message: error, key: key}
-states: {ok: succeeded, error: failed, working: running, queued: waiting}
-page: {address: "https://receiver.example.com/deliveries/{run}", success: ok}
-rerun: {path: reruns, body: {webhook: "{job}", key: "{key}"}}
-```
-
-``job`` is the webhook's id, as WooCommerce sends it in the header X-WC-Webhook-ID, or an API key's name in the block.
-"""
+"""The runs of a WooCommerce site, read from the record of who receives its deliveries (``woocommerce_declared``)."""
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Self
-from urllib.parse import quote, urljoin
+from typing import Any
+from urllib.parse import urljoin
 
 import jmespath
-from jmespath.exceptions import JMESPathError
-from pydantic import AfterValidator, AwareDatetime, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
-from caseproof.config.declarations import Declared, read_declaration
 from caseproof.http.api import HttpApi
 from caseproof.http.client import Answer, Transport, credentials, origin
 from caseproof.platforms.base import PlatformDown, PlatformError, PlatformRefused, Run, RunPage, RunState
+from caseproof.platforms.woocommerce_declared import Record, filled, in_address
 
 MOST_PAGES = 10_000
+STALE_PAGES = 3
+"""After so many pages with nothing new a record has no end."""
 
-_PLACE = re.compile(r"\{([^{}]*)\}")
 _TIME: TypeAdapter[datetime] = TypeAdapter(AwareDatetime)
-
-
-def _compiles(text: str) -> str:
-    try:
-        jmespath.compile(text)
-    except JMESPathError:
-        raise ValueError("is no JMESPath expression, like `id` or `delivery.id`") from None
-    return text
-
-
-Found = Annotated[str, Field(min_length=1), AfterValidator(_compiles)]
-"""A JMESPath expression: where the answer holds it."""
-Address = Annotated[str, Field(pattern=r"^https?://[^\s/]+\S*$")]
-Path = Annotated[str, Field(pattern=r"^[^/\s]\S*$")]
-"""What is asked for below the record's address, with its query."""
-
-
-class RecordFields(Declared):
-    """Where a delivery's entry holds what. Without ``ended``, a delivery was over as soon as it came."""
-
-    id: Found
-    job: Found
-    status: Found
-    started: Found
-    ended: Found | None = None
-    message: Found | None = None
-    key: Found | None = None
-
-
-class RecordPage(Declared):
-    """The page of a delivery, for people, and what stands on it: each of ``names``, and the word for success."""
-
-    address: Address
-    success: str = Field(min_length=1)
-    names: tuple[str, ...] = Field(("{run}",), min_length=1)
-
-
-class Rerun(Declared):
-    """What makes the receiver take a job's data once more, whether or not the webhook is active."""
-
-    path: Path
-    body: Mapping[str, str]
-
-
-class Record(Declared):
-    """A whole declaration."""
-
-    address: Address
-    login: str = Field("bearer", pattern=r"^[A-Za-z0-9-]+$")
-    list: Path
-    of_job: Path | None = None
-    one: Path
-    by_key: Path | None = None
-    items: Found = "@"
-    next: Found | None = None
-    fields: RecordFields
-    states: Mapping[str, RunState] = Field(min_length=1)
-    page: RecordPage | None = None
-    rerun: Rerun | None = None
-
-    @model_validator(mode="after")
-    def _is_whole(self) -> Self:
-        if RunState.SUCCEEDED not in self.states.values():
-            raise ValueError("no word of `states` means succeeded, so no delivery could ever prove anything")
-        asked = {"list": {"since"}, "of_job": {"since", "job"}, "one": {"run"}, "by_key": {"job", "key"}}
-        for name, known in asked.items():
-            if strange := sorted(_places(getattr(self, name) or "") - known):
-                raise ValueError(f"`{name}` has no {{{strange[0]}}}; it takes {_told(known)}")
-        if "run" not in _places(self.one):
-            raise ValueError("`one` names no {run}, so every delivery would be the same")
-        if self.page and (strange := sorted(_places(" ".join((self.page.address, *self.page.names))) - {"run", "job"})):
-            raise ValueError(f"`page` has no {{{strange[0]}}}; it takes {_told({'run', 'job'})}")
-        if self.rerun:
-            held = {place for value in self.rerun.body.values() for place in _places(value)}
-            if not {"job", "key"} <= held <= {"job", "key"}:
-                raise ValueError("the body of `rerun` holds {job} and {key}, and no other")
-            if self.by_key is None or "key" not in _places(self.by_key) or self.fields.key is None:
-                raise ValueError("`rerun` needs `by_key` with {key}, and `fields.key`: else none is found again")
-        return self
-
-
-def read_record(text: str) -> Record:
-    """The declaration that a text holds. Raises DeclarationError, which names each mistake by its line."""
-    return read_declaration(text, Record, "of the receiver's record")
-
-
-def _places(text: str) -> set[str]:
-    return set(_PLACE.findall(text))
-
-
-def _told(places: set[str]) -> str:
-    return " and ".join(f"{{{one}}}" for one in sorted(places))
-
-
-def _filled(text: str, values: Mapping[str, str]) -> str:
-    """The path with each placeholder replaced, so that no value can become a part of the address."""
-    return _PLACE.sub(lambda place: quote(values[place[1]], safe=""), text)
 
 
 class ReceiversRecord:
@@ -187,7 +68,7 @@ class ReceiversRecord:
         """
         values = {"since": moment.astimezone(UTC).isoformat(), "job": job or ""}
         path = self.declared.of_job if job is not None and self.declared.of_job else self.declared.list
-        for rows in self._pages(_filled(path, values)):
+        for rows in self._pages(in_address(path, values)):
             runs = [self._run(row) for row in rows]
             yield [
                 run for run in runs if run.started_at and run.started_at > moment and (job is None or run.job == job)
@@ -195,7 +76,7 @@ class ReceiversRecord:
 
     def run(self, run_id: str) -> Run | None:
         """One run; None where the record has none of this id."""
-        answer = self._api.call("GET", _filled(self.declared.one, {"run": run_id}))
+        answer = self._api.call("GET", in_address(self.declared.one, {"run": run_id}))
         if answer.is_missing:
             # Only an answer of the API's own says that there is none: a web page is a wrong address.
             if answer.json() is None:
@@ -208,7 +89,7 @@ class ReceiversRecord:
 
     def by_key(self, job: str, key: str) -> Run | None:
         """The run of this job that was started with this key, if any. Needs ``by_key``."""
-        path = _filled(self.declared.by_key or "", {"job": job, "key": key})
+        path = in_address(self.declared.by_key or "", {"job": job, "key": key})
         for rows in self._pages(path):
             for row in rows:
                 run = self._run(row)
@@ -222,7 +103,7 @@ class ReceiversRecord:
         if asked is None:
             raise ValueError("the record declares no rerun")
         values = {"job": job, "key": key}
-        body = {name: _PLACE.sub(lambda place: values[place[1]], text) for name, text in asked.body.items()}
+        body = {name: filled(text, values) for name, text in asked.body.items()}
         answer = self._api.call("POST", asked.path, json=body)
         if answer.is_missing:
             raise self._api.not_the_api(answer)
@@ -233,7 +114,7 @@ class ReceiversRecord:
         if shown is None:
             raise ValueError("the record declares no page")
         values = {"run": run.id, "job": job}
-        names = tuple(_PLACE.sub(lambda place: values[place[1]], one) for one in shown.names)
+        names = tuple(filled(one, values) for one in shown.names)
         own = origin(shown.address) or shown.address
         headers = self._headers if own == origin(self.declared.address) else {}  # our login goes to no other server
         return RunPage(run.url, names, shown.success, headers=headers, own=(own,))
@@ -244,7 +125,8 @@ class ReceiversRecord:
         """The entries, each once, page by page."""
         seen: set[str] = set()
         asked: set[str] = set()
-        while path not in asked and len(asked) < MOST_PAGES:
+        stale = 0
+        while path not in asked and len(asked) < MOST_PAGES and stale < STALE_PAGES:
             asked.add(path)
             answer = self._api.call("GET", path)
             if answer.is_missing:
@@ -256,6 +138,7 @@ class ReceiversRecord:
             new = {str(self._find["id"].search(row)): row for row in rows}
             fresh = {one: row for one, row in new.items() if one not in seen}
             seen |= fresh.keys()
+            stale = 0 if fresh else stale + 1
             yield list(fresh.values())
             following = jmespath.search(self.declared.next, body) if self.declared.next else None
             if not following:
@@ -288,7 +171,7 @@ class ReceiversRecord:
         state = self.declared.states.get(said, RunState.UNKNOWN)
         started = self._time(told, "started")
         ended = self._time(told, "ended") if "ended" in told else started if state.is_over else None
-        url = _filled(self.declared.page.address, {"run": run_id, "job": job}) if self.declared.page else ""
+        url = in_address(self.declared.page.address, {"run": run_id, "job": job}) if self.declared.page else ""
         message = str(told.get("message") or "")
         return Run(run_id, run_id, job, state, said, message, url, started, ended)
 

@@ -22,8 +22,8 @@ from caseproof.http.client import Answer, Transport, credentials, is_usable, sho
 from caseproof.platforms.base import PlatformDown, PlatformRefused
 
 API = "wp-json/wc/v3"
-ACTIVE, PAUSED, DISABLED = "active", "paused", "disabled"
-"""The statuses that a webhook can have."""
+ACTIVE, DISABLED = "active", "disabled"
+"""Two of the statuses that a webhook can have; the third is paused."""
 
 PAGE = 100
 """Webhooks on a page: the most that WooCommerce gives."""
@@ -99,7 +99,7 @@ class WooSite:
         self._api.close()
 
     def webhooks(self) -> tuple[list[Webhook], datetime | None]:
-        """All webhooks, by their ids, and the site's clock. Raises PlatformDown for a list that cannot be read whole."""
+        """All webhooks by their ids, and the site's clock. Raises PlatformDown where they cannot be read whole."""
         for _ in range(_TRIES):
             found, clock = self._read_through()
             if found is not None:

@@ -37,6 +37,7 @@ from blocks.mail import account_of
 from blocks.platforms import PLATFORMS, PrefectJobs
 from blocks.setting_up import carry_out, make_plan
 from blocks.sql_jobs import SqlJobTable
+from blocks.woocommerce import WooCommerceSite
 from caseproof.config.clock import utc_now
 from caseproof.config.policy import DesksPolicy
 from caseproof.config.settings import Settings
@@ -111,6 +112,12 @@ class TestAirflowJobs(StandardSuite):
         return AirflowJobs
 
 
+class TestWooCommerceSite(StandardSuite):
+    @pytest.fixture
+    def block(self) -> type[Block]:
+        return WooCommerceSite
+
+
 class TestEmbeddedDesk(StandardSuite):
     @pytest.fixture
     def block(self) -> type[Block]:
@@ -154,7 +161,7 @@ def test_the_slugs_never_change_because_saved_blocks_are_found_by_them() -> None
     slugs = [kind.get_block_type_slug() for kind in OURS]
     assert slugs == [
         "caseproof-prefect-jobs", "caseproof-sql-job-table", "caseproof-http-jobs", "caseproof-airflow-jobs",
-        "caseproof-embedded-desk", "caseproof-jira-cloud", "caseproof-retailer-mailbox",
+        "caseproof-woocommerce-site", "caseproof-embedded-desk", "caseproof-jira-cloud", "caseproof-retailer-mailbox",
         "caseproof-teams-webhook", "caseproof-twilio-voice", "caseproof-goto-call",
     ]  # fmt: skip
 
