@@ -16,7 +16,7 @@ import base64
 import itertools
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
+from caseproof.config.clock import utc_now
 from sandbox.farm_http import Asked, Reply
 from sandbox.provider import Simulator, main
 
@@ -87,9 +88,11 @@ class WooCommerce(Simulator):
     ``writes``: whether the key may; ``lags``: so many reads of a webhook still tell what it was before a write.
     """
 
-    def __init__(self, *, schema: Schema | None = None, token: str = TOKEN) -> None:
+    def __init__(
+        self, *, schema: Schema | None = None, token: str = TOKEN, clock: Callable[[], datetime] = utc_now
+    ) -> None:
         super().__init__()
-        self.key, self.secret, self.token = KEY, SECRET, token
+        self.key, self.secret, self.token, self.clock = KEY, SECRET, token, clock
         self.hooks: dict[int, Hook] = {}
         self.deliveries: dict[str, Delivery] = {}
         self.takes, self.writes, self.lags = True, True, 0
@@ -103,7 +106,7 @@ class WooCommerce(Simulator):
 
     def add(self, name: str, topic: str = "order.created", to: str = "https://receiver.example.com/woocommerce") -> int:
         """A webhook that somebody made in the shop; its id."""
-        hook = Hook(next(self._ids), name, topic, to, datetime.now(UTC))
+        hook = Hook(next(self._ids), name, topic, to, self.clock())
         self.hooks[hook.id] = hook
         return hook.id
 
@@ -115,7 +118,7 @@ class WooCommerce(Simulator):
 
     def delivered(self, job: str, status: str, *, key: str = "", error: str = "") -> str:
         """An entry of the record; its id."""
-        now = datetime.now(UTC).isoformat()
+        now = self.clock().isoformat()
         over = status in ("ok", "error", "cancelled")
         run = Delivery(f"d-{next(self._runs)}", job, status, now, now if over else None, error, key)
         self.deliveries[run.id] = run
@@ -124,7 +127,7 @@ class WooCommerce(Simulator):
     def ends(self, run_id: str, status: str, error: str = "") -> None:
         """What the receiver was working on comes to its end."""
         run = self.deliveries[run_id]
-        run.status, run.error, run.ended_at = status, error, datetime.now(UTC).isoformat()
+        run.status, run.error, run.ended_at = status, error, self.clock().isoformat()
 
     def _deliver(self, hook: Hook) -> None:
         if self.takes:
@@ -134,7 +137,7 @@ class WooCommerce(Simulator):
         self.delivered(str(hook.id), "error", error="HTTP 500: no space left on device")
         hook.failures += 1
         if hook.failures > MOST_FAILURES:
-            hook.status, hook.modified = "disabled", datetime.now(UTC)
+            hook.status, hook.modified = "disabled", self.clock()
 
     def told(self) -> Any:
         return {
@@ -158,7 +161,7 @@ class WooCommerce(Simulator):
         if not asked.path.startswith(HOOKS):
             return _refused(404, "rest_no_route", "No route was found matching the URL and request method.")
         reply = self._site(asked)
-        reply.headers["Date"] = format_datetime(datetime.now(UTC), usegmt=True)
+        reply.headers["Date"] = format_datetime(self.clock(), usegmt=True)
         return reply
 
     def pretended(self, asked: Asked) -> Reply:
@@ -206,7 +209,7 @@ class WooCommerce(Simulator):
         self._before[hook.id] = (self.lags, hook.resource(""))
         for name in ("status", "name", "topic"):
             setattr(hook, name, body.get(name, getattr(hook, name)))
-        hook.modified = datetime.now(UTC)
+        hook.modified = self.clock()
         return Reply(hook.resource(""))
 
     def _list(self, asked: Asked) -> Reply:
