@@ -179,7 +179,7 @@ def test_a_picture_says_which_run_it_shows_and_is_void_once_another_run_is_made(
         world.walk(ref)
     verified = world.case(ref).verified
     assert verified is not None
-    again = {"run": str(verified["run"])}
+    again: dict[str, Any] = {"run": str(verified["run"])}
     no(lambda: upload(world, ref, **again), "this very picture", "another run")
     confirm(world, ref, upload(world, ref, picture("the new run Succeeded"), **again))
     assert world.walk(ref).is_closed
