@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -38,6 +39,7 @@ from blocks.platforms import PLATFORMS, PrefectJobs
 from blocks.setting_up import carry_out, make_plan
 from blocks.sql_jobs import SqlJobTable
 from blocks.woocommerce import WooCommerceSite
+from blocks.zoho import ZohoDesk
 from caseproof.config.clock import utc_now
 from caseproof.config.policy import DesksPolicy
 from caseproof.config.settings import Settings
@@ -130,6 +132,12 @@ class TestJiraCloud(StandardSuite):
         return JiraCloud
 
 
+class TestZohoDesk(StandardSuite):
+    @pytest.fixture
+    def block(self) -> type[Block]:
+        return ZohoDesk
+
+
 class TestRetailerMailbox(StandardSuite):
     @pytest.fixture
     def block(self) -> type[Block]:
@@ -160,10 +168,19 @@ class TestGoToCall(StandardSuite):
 def test_the_slugs_never_change_because_saved_blocks_are_found_by_them() -> None:
     slugs = [kind.get_block_type_slug() for kind in OURS]
     assert slugs == [
-        "caseproof-prefect-jobs", "caseproof-sql-job-table", "caseproof-http-jobs", "caseproof-airflow-jobs",
-        "caseproof-woocommerce-site", "caseproof-embedded-desk", "caseproof-jira-cloud", "caseproof-retailer-mailbox",
-        "caseproof-teams-webhook", "caseproof-twilio-voice", "caseproof-goto-call",
-    ]  # fmt: skip
+        "caseproof-prefect-jobs",
+        "caseproof-sql-job-table",
+        "caseproof-http-jobs",
+        "caseproof-airflow-jobs",
+        "caseproof-woocommerce-site",
+        "caseproof-embedded-desk",
+        "caseproof-jira-cloud",
+        "caseproof-zoho-desk",
+        "caseproof-retailer-mailbox",
+        "caseproof-teams-webhook",
+        "caseproof-twilio-voice",
+        "caseproof-goto-call",
+    ]
 
 
 @pytest.mark.parametrize("kind", OURS)
@@ -230,6 +247,19 @@ def test_no_secret_of_a_mailbox_shows_where_it_is_printed() -> None:
     shown = [repr(block), str(block), str(block.model_dump()), block.model_dump_json(), repr(block.account(20))]
     assert [text for text in shown if SECRET in text] == []
     assert block.account(20).password == SECRET
+
+
+def test_no_secret_of_a_desk_shows_where_it_is_printed(tmp_path: Path) -> None:
+    block = ZohoDesk(
+        organisation="60001234", department="1", contact="2", client_id="id", client_secret=SecretStr(SECRET),
+        refresh_token=SecretStr(SECRET), proxy=SecretStr(f"http://us:{SECRET}@proxy.example.com:3128"),
+    )  # fmt: skip
+    services = bootstrap(Settings(home=tmp_path))
+    with closing(block.client(services)) as client:
+        shown = [repr(block), str(block.model_dump()), block.model_dump_json(), repr(client), repr(block.account("z"))]
+    assert [text for text in shown if SECRET in text] == []
+    assert block.account("z").refresh_token == SECRET
+    services.store.close()
 
 
 @pytest.mark.parametrize("wrong", [{"host": ""}, {"port": 0}, {"security": "tls"}, {"username": ""}, {"folder": ""}])

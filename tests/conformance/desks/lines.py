@@ -13,16 +13,21 @@ import pytest
 from blocks.base import DeskBlock
 from blocks.desks import EmbeddedDesk
 from blocks.jira import JiraCloud
+from blocks.zoho import ZohoDesk
 from caseproof.desks.abilities import DeskAbility
 from caseproof.desks.base import Desk, DeskDown, TicketStatus
 from caseproof.desks.embedded import EmbeddedDesk as EmbeddedClient
 from caseproof.desks.jira import JiraCloud as JiraClient
 from caseproof.desks.jira_wire import JiraAccount
+from caseproof.desks.zoho import ZohoDesk as ZohoClient
+from caseproof.desks.zoho_wire import ZohoAccount
 from caseproof.evidence.vault import Vault
 from caseproof.store import Store
+from sandbox import zoho
 from sandbox.jira import EMAIL, PROJECT, TOKEN, JiraSimulator
 from sandbox.provider import Bad as Wrong
 from sandbox.provider import running
+from sandbox.zoho import ZohoSimulator
 from tests.conformance.lines import NO_HTTP, Bad, Line
 from tests.support.fakes import Clock, FaultyDesk
 
@@ -167,7 +172,54 @@ class JiraLine(HttpDeskLine):
         self.jira.bad = [Wrong("drop", "POST /rest/api/3/issue", 1)]
 
 
-LINES: tuple[type[DeskLine], ...] = (EmbeddedLine, JiraLine)
+class ZohoLine(HttpDeskLine):
+    """Zoho Desk, on a made-up organisation with a queue."""
+
+    NAME = "Zoho Desk"
+    BLOCK = ZohoDesk
+    ABILITIES = ZohoDesk.ABILITIES.lacking({})  # it has a queue
+
+    def start(self, request: pytest.FixtureRequest) -> None:
+        self.home: Path = request.getfixturevalue("tmp_path")
+        self.zoho, self.url = self.enter(running(ZohoSimulator(lag=600)), request)  # its search knows nothing new
+        self.desk = self.anew()
+
+    def end(self) -> None:
+        self.desk.close()
+
+    def anew(self) -> Desk:
+        return self._client(self.url, zoho.SECRET)
+
+    def _client(self, url: str, secret: str, transport: httpx.BaseTransport | None = None) -> ZohoClient:
+        account = ZohoAccount(
+            "zoho", zoho.ORGANISATION, zoho.DEPARTMENT, zoho.CONTACT, zoho.CLIENT, secret, zoho.REFRESH,
+            queue=zoho.QUEUE, api_url=f"{url}/api/v1" if transport is None else url, login_url=url,
+        )  # fmt: skip
+        clock = lambda: datetime.now(UTC)  # noqa: E731 - as a clock is handed in
+        return ZohoClient(account, self.home, clock, transport=transport, sleep=lambda _: None)
+
+    def over(self, transport: httpx.BaseTransport) -> Desk:
+        return self._client(self.ADDRESS, "hunter2", transport)
+
+    def deleted(self) -> str:
+        made = self.desk.create("JF-000009", "Gone", "").id
+        self.zoho.delete(made)
+        return made
+
+    def somebody_says(self, ticket_id: str, text: str) -> None:
+        self.zoho.say(ticket_id, text)
+
+    def somebody_raises(self, subject: str, body: str) -> None:
+        self.zoho.raise_ticket(subject, body)
+
+    def refuses_to_close(self) -> None:
+        self.zoho.bad = [Wrong("nothing", "POST /api/v1/closeTickets", None)]
+
+    def loses_the_answer(self) -> None:
+        self.zoho.bad = [Wrong("drop", "POST /api/v1/tickets", 1)]
+
+
+LINES: tuple[type[DeskLine], ...] = (EmbeddedLine, JiraLine, ZohoLine)
 
 CALLS: Mapping[DeskAbility, Callable[[Desk, str], Any]] = {
     DeskAbility.CREATE: lambda desk, _: desk.create("JF-000001", "Feed fails", "It fails."),
