@@ -59,3 +59,7 @@ ready:
 
 browser: ready
 	@.venv/bin/python -m caseproof.evidence.browser --install
+
+.PHONY: test-airflow
+test-airflow: ready browser ## a case on a real Airflow 3, installed from the package index into .cache/airflow
+	@scripts/test-airflow
