@@ -84,6 +84,7 @@ def test_a_case_on_a_real_airflow_closes_with_a_picture_of_its_own_page(world: W
         look = partial(with_browser, world.services.settings, world.clock)
         take_photo(world.services.ledger, world.services.files, world.platform, ref, look)
         photo = world.case(ref).photo
+        assert photo is not None
         assert f"/dags/{TWIN}/runs/" in photo["url"]
         assert "Success" in world.vault.read(photo["text"]).decode()
         assert world.walk(ref).is_closed
