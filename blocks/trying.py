@@ -72,4 +72,4 @@ def _start(look: Examination, services: Services, change: Change) -> None:
         case GoToCall():
             look.start(what, partial(_connects, name, block))
         case DeskBlock():
-            look.start(what, partial(outside.desk, name, partial(block.client, services)), seconds=_SECONDS)
+            look.start(what, partial(outside.desk, name, partial(block.client, services), Clocks()), seconds=_SECONDS)

@@ -194,7 +194,8 @@ class _Look:
         self._start("Words of mail", self._here.words, seconds=FOLD_SECONDS)
         self._start("Mail server", self._mail, after=needs, seconds=20)
         self._start("Mailbox", self._mailbox, after=needs, seconds=20)
-        self._start("Desk", self._desk, after=[*needs, self._store_row], seconds=15)
+        # As many desks as the policy names, one after the other.
+        self._with_clock.append(self._start("Desk", self._desk, after=[*needs, self._store_row], seconds=30))
         # After what is owed to: an account that is missing is named first, and not the mail that waits for it.
         self._start("Nothing owed", lambda: self._checks.nothing_owed(), after=[self._store_row], seconds=15)
 
@@ -213,7 +214,7 @@ class _Look:
 
     def _desk_called(self, policy: Policy, name: str) -> str:
         there = policy.model_copy(update={"desk": name})
-        return outside.desk(name, lambda: self._here.desk(self._services(there)))
+        return outside.desk(name, lambda: self._here.desk(self._services(there)), self._clocks)
 
     @property
     def _known_policy(self) -> Policy:

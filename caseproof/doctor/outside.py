@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from importlib.metadata import version
@@ -85,11 +85,20 @@ def confirmation_page(settings: Settings, clocks: Clocks) -> str:
     return f"{call.address}/answer/ answers{outside}{beside}"
 
 
-def desk(name: str, load: Callable[[], Desk]) -> str:
-    """Whether the desk answers when a ticket is looked for."""
+def desk(name: str, load: Callable[[], Desk], clocks: Clocks) -> str:
+    """Whether the desk answers, lets us in, and lets us do what a case needs."""
+    before = utc_now()
     with blaming(f"Desk '{name}'"):
-        load().find("caseproof doctor")
-    return f"'{name}': its tickets can be read"
+        probed = load().probe()
+        _refuse_lacks(probed.lacks)
+    clocks.note(f"desk '{name}'", before, probed.clock, utc_now())
+    return f"'{name}': {probed.found}"
+
+
+def _refuse_lacks(lacks: Sequence[str]) -> None:
+    """Raises Failed where our account may not do what a case needs: each sentence says what to do about it."""
+    if lacks:
+        raise Failed(" ".join(lacks), "Give our account these rights there, then run `caseproof doctor` again.")
 
 
 def saved_platforms(platforms: Mapping[str, Any], needed: bool = True) -> str:
@@ -105,10 +114,11 @@ def saved_platforms(platforms: Mapping[str, Any], needed: bool = True) -> str:
 
 
 def platform(name: str, load: Callable[[], JobPlatform], clocks: Clocks) -> str:
-    """Whether the platform answers, lets us in, and shows its jobs."""
+    """Whether the platform answers, lets us in, shows its jobs, and lets us do what a case needs."""
     before = utc_now()
     with blaming(f"Platform '{name}'"):
         probed = load().probe()
+        _refuse_lacks(probed.lacks)
     clocks.note(f"platform '{name}'", before, probed.clock, utc_now())
     return f"'{name}': {probed.found}"
 

@@ -19,6 +19,7 @@ from caseproof.domain.errors import CaseproofError
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import Decision
+from caseproof.platforms.abilities import Ability
 from caseproof.platforms.base import (
     JobPlatform,
     PlatformCannot,
@@ -31,12 +32,14 @@ from caseproof.platforms.base import (
 )
 from caseproof.procedure.containment.stop import held_jobs
 from caseproof.procedure.core.idempotent_effect import Json, idempotent_effect
-from caseproof.procedure.core.parts import Effects, EvidenceFiles, Ledger
+from caseproof.procedure.core.parts import US, Effects, EvidenceFiles, Ledger
 from caseproof.store import Store
 
 REMOVAL_JOB = "remove-integration/remove-integration"
 """Our own deployment that carries a removal out and fails unless its read-back holds."""
 
+
+OF_A_PERSON = "Then let the case try again: the newest run of the job since the decision is read back, as any other."
 
 GONE = "The job vanished from the platform before the case was closed, so only a removal is left to decide (J9)."
 
@@ -63,13 +66,22 @@ def run_job(case: Case) -> str:
 def start_run(ledger: Ledger, effects: Effects, runner: JobPlatform, ref: str) -> Case:
     """Ensure that the run which carries out the decision was started, once.
 
-    A run that cannot be started (the job vanished, the platform refuses or is not able to) is a failed verification: it
-    leads back to the decision. Raises PlatformDown; whether the run started is read back before the next try.
+    Where the platform declares that it starts none, a person does it there: that run is looked for, and until it is
+    there PlatformCannot says so. A run that cannot be started otherwise (the job vanished, the platform refuses, or is
+    not able to now) is a failed verification: it leads back to the decision. Raises PlatformDown; whether the run
+    started is read back before the next try.
     """
     case = ledger.case(ref)
     if case.decided is None or case.run is not None or NEEDS[case.decided].run is None:
         return case
     purpose, job = NEEDS[case.decided].run, run_job(case)
+    if lack := runner.abilities.lacks.get(Ability.RUN):
+        by_hand = _run_by_a_person(runner, case)
+        if by_hand is None:
+            raise PlatformCannot(f"{job}: {lack.why}", f"{lack.instead} {OF_A_PERSON}")
+        started = {"run": by_hand.id, "name": by_hand.name, "url": by_hand.url}
+        event = ledger.event(Kind.RUN_STARTED, purpose=purpose, job=job, **started)
+        return ledger.change(ref, lambda now: [] if now.run else [event])
     key = f"{ref}:{purpose}:{case.attempt + 1}:{case.mark}"
     parameters = {"case": ref} if case.decided is Decision.REMOVE else None
 
@@ -90,6 +102,15 @@ def start_run(ledger: Ledger, effects: Effects, runner: JobPlatform, ref: str) -
         return ledger.change(ref, lambda now: [failed] if now.state is State.DECIDED else [])
     event = ledger.event(Kind.RUN_STARTED, purpose=purpose, key=key, job=job, **found)
     return ledger.change(ref, lambda now: [] if now.run else [event])
+
+
+def _run_by_a_person(runner: JobPlatform, case: Case) -> Run | None:
+    """The newest run of the job since the decision, once somebody said that they ran it (the form of the trouble)."""
+    told = (one for one in case.events if one.kind is Kind.TROUBLE_OVER and one.actor != US)
+    if case.decision is None or not any(one.at >= case.decision.at for one in told):
+        return None
+    runs = runner.runs_since(run_job(case), case.decision.at)
+    return runs[-1] if runs else None
 
 
 def await_run(
@@ -225,9 +246,12 @@ def _wake(effects: Effects, platform: JobPlatform, case: Case, job_id: str) -> M
         standing = platform.standing(job_id)
         return {"job": job_id, "active": True} if standing.active else None
 
+    if Ability.RESUME not in platform.abilities and (by_hand := read_back({})):
+        return by_hand
     return idempotent_effect(
         effects, case.ref, "live", f"{case.ref}/{case.round}/live/{case.attempt}/{job_id}", plan={},
-        effect=lambda _: platform.go_live(job_id), read_back=read_back, harmless=(PlatformRefused, UnknownJob),
+        effect=lambda _: platform.go_live(job_id), read_back=read_back,
+        harmless=(PlatformRefused, PlatformCannot, UnknownJob),
     )  # fmt: skip
 
 

@@ -24,10 +24,11 @@ from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Scope
-from caseproof.platforms.base import Job, PlatformRefused, Standing, UnknownJob
+from caseproof.platforms.base import Job, Standing
 from caseproof.procedure.containment.openings import Openings, Standings
 from caseproof.procedure.containment.pacing import PacedPlatform
 from caseproof.procedure.containment.stop import (
+    NO_STOP,
     StopImpossible,
     Stops,
     cannot,
@@ -123,7 +124,7 @@ class BulkStop:
         standings.update(self._all(self.platform.standing, sorted({work.own for work in _going(works)})))
         for work in _going(works):
             standing = standings[work.own]
-            if isinstance(standing, UnknownJob | PlatformRefused):
+            if isinstance(standing, NO_STOP):
                 work.not_ours = cannot(standing)
             elif isinstance(standing, Exception):
                 work.has_to_wait(standing)
@@ -206,7 +207,7 @@ class BulkStop:
 
     def _gather_one(self, work: Work, job: Job, standing: Standing | Exception) -> None:
         claim = work.claims.get(job.id)
-        if isinstance(standing, UnknownJob | PlatformRefused):
+        if isinstance(standing, NO_STOP):
             work.withdrawn += [claim.key] if claim and claim.ours else []
             work.stop.could_not(job.id, standing)
         elif isinstance(standing, Exception):

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from caseproof.config.policy_check import Pace
 from caseproof.domain.vocabulary import Scope
+from caseproof.platforms.abilities import PlatformAbilities
 from caseproof.platforms.base import Job, PlatformDown, Standing
 from caseproof.procedure.containment.stop import Stops
 
@@ -51,6 +52,10 @@ class PacedPlatform:
         self._downs = 0
         self.over: PlatformDown | None = None
         """Why nothing is asked any more."""
+
+    @property
+    def abilities(self) -> PlatformAbilities:
+        return self._platform.abilities
 
     def give_up(self, why: str) -> None:
         """Ask nothing more."""

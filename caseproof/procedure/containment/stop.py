@@ -15,18 +15,23 @@ from caseproof.domain.case import Case
 from caseproof.domain.codes import Code
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.domain.vocabulary import Scope
-from caseproof.platforms.base import Job, PlatformRefused, Standing, UnknownJob
+from caseproof.platforms.abilities import Ability, PlatformAbilities
+from caseproof.platforms.base import Job, PlatformCannot, PlatformRefused, Standing, UnknownJob
 from caseproof.procedure.core.idempotent_effect import EffectNotSeen
 
 SETTLE_SECONDS = 1.0
 """How long to wait before the second read-back: a scheduler may have been about to queue another run."""
 HOLD_TRIES = 3
 ADMINISTRATOR = "whoever administers the platform"
+NO_STOP = (UnknownJob, PlatformRefused, PlatformCannot)
+"""What a platform raises where there is no stop, however often it is asked (J3)."""
 
 
 class Stops(Protocol):
     """The part of a ``JobPlatform`` that a stop needs."""
 
+    @property
+    def abilities(self) -> PlatformAbilities: ...
     def job(self, job_id: str) -> Job: ...
     def jobs_in(self, scope: Scope, job: Job) -> list[Job]: ...
     def standing(self, job_id: str) -> Standing: ...
@@ -115,7 +120,7 @@ def reach(platform: Stops, job: Job, scope: Scope) -> tuple[list[Job], str]:
         return [job], ""
     try:
         own, *others = platform.jobs_in(scope, job)
-    except (BadInput, PlatformRefused) as unclear:
+    except (BadInput, PlatformRefused, PlatformCannot) as unclear:
         return [job], unclear.problem
     not_ours = [f"{other.id} ({other.stopped_by})" for other in others if other.stopped_by]
     ours = [own, *(other for other in others if not other.stopped_by)]
@@ -123,10 +128,12 @@ def reach(platform: Stops, job: Job, scope: Scope) -> tuple[list[Job], str]:
 
 
 def cannot(no: CaseproofError) -> StopImpossible:
-    """Why there is no stop, where the platform refused it or has no such job."""
+    """Why there is no stop, where the platform refused it, is not able to, or has no such job."""
     if isinstance(no, UnknownJob):
         gone = f"The platform has no such job any more: {no.problem}"
         return StopImpossible(no.code, gone, "nobody needs to: nothing runs")
+    if isinstance(no, PlatformCannot):
+        return StopImpossible(no.code, f"{no.problem} {no.next_action}", ADMINISTRATOR)
     return StopImpossible(no.code, no.problem, ADMINISTRATOR)
 
 
@@ -155,10 +162,15 @@ def seen(standing: Standing, *, was_active: bool) -> dict[str, Any]:
 
 
 def stop_and_read(platform: Stops, job_id: str) -> Standing:
-    """Stop one job and read it back. Raises StopNotSeen and what the platform raises."""
+    """Stop one job and read it back. Raises StopNotSeen and what the platform raises.
+
+    Where its schedule is off, and what is queued is not ours to cancel, that is PlatformCannot: the job may run yet.
+    """
     platform.stop(job_id)
     now = platform.standing(job_id)
     if not now.is_stopped:
+        if not now.active and (lack := platform.abilities.lacks.get(Ability.CANCEL)):
+            raise PlatformCannot(f"{job_id}: its schedule is off, {now.waiting} queued. {lack.why}", lack.instead)
         raise StopNotSeen
     return now
 
@@ -183,6 +195,6 @@ def had_to_stop_again(platform: Stops, job_id: str) -> bool:
             return False
     except UnknownJob:
         return False  # what vanished meanwhile cannot run
-    with suppress(PlatformRefused, UnknownJob):
+    with suppress(*NO_STOP):
         platform.stop(job_id)
     return True
