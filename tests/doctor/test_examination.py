@@ -5,13 +5,17 @@ from __future__ import annotations
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
 
 import httpx
 import pytest
 
+from caseproof.desks.base import DeskProbe
+from caseproof.doctor import outside
 from caseproof.doctor.clocks import Clocks
 from caseproof.doctor.examination import Examination, Failed, Outcome, Skipped
-from caseproof.platforms.base import PlatformRefused
+from caseproof.platforms.base import PlatformRefused, Probe
 from caseproof.platforms.prefect import PrefectJobsClient
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -133,3 +137,44 @@ def test_a_platform_tells_how_many_jobs_it_has_and_what_time_it_is() -> None:
 def test_a_platform_whose_address_leads_elsewhere_is_refused() -> None:
     with pytest.raises(PlatformRefused, match="something that is not the Prefect API"):
         jobs(httpx.Response(404)).probe()
+
+
+# -- what our account may do there -----------------------------------------------------------------------------------
+
+
+class Tells:
+    """A platform or a desk, of which only the probe is asked."""
+
+    def __init__(self, probed: Any) -> None:
+        self.probed = probed
+
+    def probe(self) -> Any:
+        return self.probed
+
+
+def test_a_platform_or_desk_that_answers_and_lets_us_do_too_little_is_not_well() -> None:
+    """The sentence is the client's own, with what to do about it; what lacks nothing is well."""
+    may_not = "The key may not pause jobs: give it the role Operator."
+    for lacks in ((), (may_not,)):
+        platform = Tells(Probe("it has 3 jobs", NOON, lacks))
+        desk = Tells(DeskProbe("it has 2 queues", None, lacks))
+        looks = (
+            partial(outside.platform, "shops", partial(lambda one: one, platform), Clocks()),
+            partial(outside.desk, "tickets", partial(lambda one: one, desk), Clocks()),
+        )
+        for look, found in zip(looks, ("'shops': it has 3 jobs", "'tickets': it has 2 queues"), strict=True):
+            if not lacks:
+                assert look() == found
+                continue
+            with pytest.raises(Failed) as failed:
+                look()
+            assert may_not in failed.value.problem
+            assert found[1:6] in failed.value.problem
+            assert "rights" in failed.value.next_action
+
+
+def test_the_clock_of_a_desk_is_compared_as_a_platforms_is() -> None:
+    clocks, desk = Clocks(), Tells(DeskProbe("it has 2 queues", datetime.now(UTC) - timedelta(hours=2)))
+    outside.desk("tickets", lambda: desk, clocks)
+    with pytest.raises(Failed, match="desk 'tickets'"):
+        clocks.compare()
