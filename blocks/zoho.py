@@ -93,7 +93,7 @@ class ZohoDesk(DeskBlock):
     queue: str = Field(
         default="",
         title="Queue",
-        description="The department (name or id) whose tickets, raised by people, become cases. Empty for none.",
+        description="The department (name or id) in which people raise tickets for Caseproof. Empty for none.",
         examples=["Front line"],
     )
     queue_filter: str = Field(
