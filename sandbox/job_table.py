@@ -78,7 +78,7 @@ class JobTable:
         )
         self.run(
             f"CREATE TABLE feed_runs (id {_NUMBER[self.kind]}, feed {name} NOT NULL, state VARCHAR(20) NOT NULL, "
-            f"error TEXT, started {time}, ended {time}, request VARCHAR(200) UNIQUE, params TEXT)"
+            f"error TEXT, started {time}, ended {time}, request VARCHAR(200), params TEXT, UNIQUE (feed, request))"
         )
 
     def close(self) -> None:
@@ -134,6 +134,20 @@ class JobTable:
             "WHERE state = 'queued'",
             {"state": self.outcome or "running", "now": self.time(now), "ended": ended, "error": error},
         )
+
+    def swallows(self) -> None:
+        """From now on the table takes a change of ``enabled`` and keeps what it had, as a trigger may."""
+        if self.kind == "sqlite":
+            self.run(
+                "CREATE TRIGGER stays AFTER UPDATE OF enabled ON feeds BEGIN "
+                "UPDATE feeds SET enabled = OLD.enabled WHERE code = OLD.code; END"
+            )
+            return
+        self.run(
+            "CREATE OR REPLACE FUNCTION stays() RETURNS trigger LANGUAGE plpgsql AS "
+            "'BEGIN NEW.enabled := OLD.enabled; RETURN NEW; END'"
+        )
+        self.run("CREATE TRIGGER stays BEFORE UPDATE ON feeds FOR EACH ROW EXECUTE FUNCTION stays()")
 
     def is_enabled(self, code: str) -> bool:
         """Whether the job runs by itself."""

@@ -132,8 +132,9 @@ def photograph_the_run(ref: str) -> None:
     here, case = services(), load_case(ref)
     pictures.refuse_while_waiting(case, here.links)
     try:
-        proving.take_photo(here.ledger, here.files, runner_of(case), ref, ports().camera)
-    except (PlatformCannot, PlatformRefused, ScreenshotFailed, NotTheRun) as problem:
+        allowed = here.policy.closing.rendered_pages
+        proving.take_photo(here.ledger, here.files, runner_of(case), ref, ports().camera, rendered_pages=allowed)
+    except (PlatformCannot, PlatformRefused, ScreenshotFailed, NotTheRun, proving.RenderedPageRefused) as problem:
         pictures.offer_upload(problem, here.policy.closing, here.links, case)
         raise
     show_the_picture(load_case(ref))

@@ -114,6 +114,11 @@ class ClosingPolicy(Strict):
         description="Whether a picture that a person uploads counts where no page of the run can be photographed, once "
         "another person has confirmed it.",
     )
+    rendered_pages: bool = Field(
+        False,
+        description="Whether the picture of a page that Caseproof rendered from what the platform told closes a case, "
+        "where the platform has no page of a run.",
+    )
 
 
 class Targets(Strict):

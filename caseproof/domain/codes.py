@@ -91,6 +91,8 @@ class Code(StrEnum):
     NOT_THE_RUN = "not_the_run"
     SHOWS_ANOTHER_STATE = "shows_another_state"
     """The run's own page says that it ended otherwise: no picture of anything else outweighs that."""
+    RENDERED_PAGE = "rendered_page"
+    """The platform has no page of a run, and the policy takes no picture of one that Caseproof rendered (J7)."""
     PICTURE_WAITS = "picture_waits"
     """A picture that a person uploaded waits for somebody else's eyes."""
     NOT_SEEN = "not_seen"

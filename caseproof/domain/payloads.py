@@ -379,7 +379,7 @@ class NeighboursLive(TypedDict):
 
 
 class Photographed(TypedDict):
-    """The picture of the run's own page, and what it names."""
+    """The picture of the run's own page, and what it names; ``of`` says of another page what it is (``Picture``)."""
 
     run: Named
     taken_at: str
@@ -389,6 +389,7 @@ class Photographed(TypedDict):
     url: str
     thumbnail: NotRequired[str]
     text: NotRequired[str]
+    of: NotRequired[str]
 
 
 class PictureUploaded(TypedDict):

@@ -4,6 +4,7 @@ ends, and what the forms are called. Their values are stored and stand in forms 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Literal, get_args
 
@@ -83,6 +84,18 @@ class Picture(StrEnum):
     """Of a page that Caseproof made from data read back."""
     UPLOADED = "uploaded"
     """Brought by a person, and confirmed by another."""
+
+    @property
+    def page(self) -> str:
+        """The page that our browser pictured, in words."""
+        return PICTURED.get(self, "no page")
+
+
+PICTURED: Mapping[str, str] = {
+    Picture.OWN_PAGE: "the run's own page",
+    Picture.RENDERED: "a page that Caseproof rendered from what the platform told",
+}
+"""The pages that our browser pictures, in words."""
 
 
 class Disposition(StrEnum):

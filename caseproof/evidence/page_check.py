@@ -31,6 +31,9 @@ _LOGIN = re.compile(r"\b(log[ -]?in|log[ -]?on|sign[ -]?in|authenticat\w+|passwo
 _LOGIN_PATH = re.compile(r"log[-_]?[io]n|sign[-_]?in|auth|sso|session", re.IGNORECASE)
 _NOT_FOUND = re.compile(r"\b(not found|404|no such|does not exist|went wrong|can't connect)\b", re.IGNORECASE)
 
+RENDERED_MARK = "Rendered by Caseproof from what the platform told. This is not a page of the platform."
+"""What stands on every page that Caseproof rendered."""
+
 _AGAIN = "Take the screenshot again"
 _CREDENTIALS = f"Check the credentials that the platform's block gives the browser. {_AGAIN} then."
 
@@ -107,7 +110,7 @@ def fault_of(page: RunPage, text: str, address: str, status: int | None, asks_pa
             f"The screenshot shows an error page (HTTP {status}).",
             f"See whether the run's page opens in a browser: {page.url}. {_AGAIN} then.",
         )
-    elsewhere = not _same_place(page.url, address)
+    elsewhere = not (page.html or _same_place(page.url, address))  # what is rendered has no address
     if asks_password or (elsewhere and _LOGIN_PATH.search(without_query(address))):
         return NotTheRun(f"The screenshot shows a login page ({without_query(address)}).", _CREDENTIALS)
     if elsewhere:
@@ -121,7 +124,9 @@ def fault_of(page: RunPage, text: str, address: str, status: int | None, asks_pa
             "It is not known how to recognise the run's page: a name or the word for success is missing.",
             "Complete the platform's page() in caseproof/platforms.",
         )
-    found_in = _plain(f"{text}\n{unquote(page.url)}")
+    if page.html and RENDERED_MARK not in _plain(text):
+        return _unexpected(page, text, "it does not say that Caseproof rendered it")
+    found_in = _plain(text if page.html else f"{text}\n{unquote(page.url)}")
     missing = [name for name in page.names if not _by_itself(name).search(found_in)]
     if missing:
         return _unexpected(page, text, f"{' and '.join(missing)} is not on it")

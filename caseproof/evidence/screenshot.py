@@ -86,16 +86,16 @@ class ScreenshotFailed(WordsOfOthers):
 def photograph(page: RunPage, *, browser: Path, clock: Clock, home: Path | None = None, seconds: float = 30) -> Shot:
     """Open the run's page in a real browser, wait until it shows the run's success, and take a picture of it.
 
-    A page that does not show it within ``seconds`` is pictured all the same; ``refuse_shot`` then says what
-    it is. The top 1280 by 4000 pixels are taken. The browser starts without any earlier state, and everything
-    it writes goes to a folder under ``home`` (the system's folder for temporary files if None) that is
-    removed afterwards. The page's headers go to its own origin only, and of private addresses only the platform's own
-    are reached, whatever the page loads or leads to. Returns or raises within ``seconds`` and
-    about 15 more, whatever the browser does. Raises ScreenshotFailed, or BadInput for an address that is not
-    http or https.
+    A page that does not show it within ``seconds`` is pictured all the same; ``refuse_shot`` then says what it is. One
+    that Caseproof rendered is shown as it is, without any address. The top 1280 by 4000 pixels are taken. The browser
+    starts without any earlier state, and everything it writes goes to a folder under ``home`` (the system's folder
+    for temporary files if None) that is removed afterwards. The page's headers go to its own origin only, and of
+    private addresses only the platform's own are reached, whatever the page loads or leads to. Returns or raises
+    within ``seconds`` and about 15 more, whatever the browser does. Raises ScreenshotFailed, or BadInput for an
+    address that is not http or https.
     """
-    own = page.own or (page.url,)
-    for url in (page.url, *own):
+    own = () if page.html else page.own or (page.url,)
+    for url in own if page.html else (page.url, *own):
         try:
             place_of(url)
         except ValueError:
@@ -181,7 +181,10 @@ class _Camera:
             tab.on("response", self._note_status)
             tab.on("popup", _close)
             self._log_in(tab)
-            tab.goto(self.page.url, wait_until="commit", timeout=self._milliseconds())
+            if self.page.html:
+                tab.set_content(self.page.html, wait_until="commit", timeout=self._milliseconds())
+            else:
+                tab.goto(self.page.url, wait_until="commit", timeout=self._milliseconds())
             return self._picture_when_right(tab)
         finally:
             with suppress(Error):
@@ -223,6 +226,8 @@ class _Camera:
 
     def _log_in(self, tab: Page) -> None:
         """Give the page its local storage before its scripts run, and its headers: its own origin alone."""
+        if self.page.html:
+            return  # it goes nowhere
         own = origin_of(self.page.url)
         if self.page.storage:
             tab.add_init_script(

@@ -229,6 +229,9 @@ class RunPage:
     (secret: never logged, never part of evidence); ``headers``: the same as HTTP headers. ``own``: the addresses
     under which the platform was set up; of private ones the browser reaches these alone (none given: the page's own).
     ``advice``: what people do where the page does not show the run at all.
+
+    A platform without such a page gives ``told`` instead: what it told of the run, a label and its words each, from
+    which Caseproof renders one (``evidence.rendered``); ``html`` is that page then, and needs no address.
     """
 
     url: str
@@ -238,6 +241,8 @@ class RunPage:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     own: Sequence[str] = ()
     advice: str = ""
+    told: Sequence[tuple[str, str]] = ()
+    html: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

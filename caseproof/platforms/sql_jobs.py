@@ -270,7 +270,13 @@ class SqlJobsClient:
     def page(self, run: Run) -> RunPage:
         """A database has none: the page is rendered from what it told."""
         said = run.said if run.state is RunState.SUCCEEDED else self._declared.states.words(RunState.SUCCEEDED)[0]
-        return RunPage(run.url, (run.id,), said)
+        user = f" as the user {self._db.user}" if self._db.user else ""
+        told = (
+            ("Run", run.id), ("State", run.said), ("Job", run.job), ("Started", _told_time(run.started_at)),
+            ("Ended", _told_time(run.ended_at)), ("Message", run.message[:2_000]),
+            ("Database", f"{self._db.name}, read{user}"),
+        )  # fmt: skip
+        return RunPage(run.url, (run.id,), said, told=told)
 
     # -- reading the tables ----------------------------------------------------------------------------------
 
@@ -445,20 +451,16 @@ class SqlJobsClient:
         return said
 
 
+def _told_time(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment is not None else "not told"
+
+
 _MORE = {"name": "names", "message": "messages", "url": "urls"}
 
 
 def _named(row: Row[Any]) -> dict[str, Any]:
     """A row by our names."""
     return {str(name).removeprefix("our_"): value for name, value in row._mapping.items()}
-
-
-def _after(since: datetime, page: list[Run]) -> list[Run]:
-    """The runs of a page that started later; the database was asked for these, and perhaps for a few earlier ones."""
-    starts = [run.started_at for run in page]
-    if None not in starts and min(starts) > since:  # type: ignore[type-var,operator]
-        return page
-    return [run for run in page if run.started_at is not None and run.started_at > since]
 
 
 def _texts(values: Sequence[Any]) -> Sequence[str]:

@@ -45,7 +45,7 @@ _DOWN = {
 }
 _REFUSED = {
     ("28", "1044", "1045", "1698", "SQLITE_AUTH"): (
-        "it does not let us in", "Check the user and the password in the block's database address."
+        "it does not accept our credentials", "Check the user and the password in the block's database address."
     ),
     ("3D000", "1049"): ("there is no such database", "Check the name at the end of the block's database address."),
     ("42501", "1142", "1143", "1370", "SQLITE_PERM", "SQLITE_READONLY"): (
@@ -241,7 +241,8 @@ class Database:
                     return kind(f"{self.name}: {problem}{said}.", next_action)
         if not code and _was_asked_for_a_password(cause):
             return PlatformRefused(
-                f"{self.name}: it does not let us in{said}.", "Check the user and the password in the block."
+                f"{self.name}: it does not accept our credentials{said}.",
+                "Check the user and the password in the block.",
             )
         if isinstance(error, exc.OperationalError | exc.InterfaceError) and not code.startswith("SQLITE_ERROR"):
             return PlatformDown(f"{self.name} cannot be reached{said}.", "Start the database, then try again.")

@@ -62,7 +62,7 @@ def test_each_pace_and_signature_is_found_on_the_day_of_the_table_and_never_fine
         for pace in CRONS
         for number, (_, patience) in enumerate(kinds(POLICY))
     }
-    assert len(expected) == 4 * 45
+    assert len(expected) == 4 * 46
     assert found_on(mornings(every_kind(POLICY, planned=planned), days=FEWER)) == expected
 
 

@@ -46,6 +46,8 @@ def claims(case: Case) -> dict[str, Any]:
 def _of_the_picture(case: Case) -> list[str]:
     """What kind of picture it is, where that is not the run's own page; nothing where it is."""
     photo, uploaded = case.photo, case.uploaded
+    if kind_of_picture(case) is Picture.RENDERED:
+        return [f"Its picture is of {Picture.RENDERED.page}, which has no page of its own for a run."]
     if photo is None or uploaded is None or kind_of_picture(case) is not Picture.UPLOADED:
         return []
     return [f"Its picture was uploaded by {uploaded.actor} and confirmed by {photo.actor}."]

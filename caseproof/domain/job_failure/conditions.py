@@ -20,9 +20,9 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.pictures import (
     is_of_two,
     kind_of_picture,
+    of_another_kind,
     refuse_picture,
     what_waits,
-    where_uploaded,
 )
 from caseproof.domain.people import same_person
 from caseproof.domain.vocabulary import BY_LOGIN, Decision, Picture
@@ -279,7 +279,7 @@ CONDITIONS: tuple[Condition, ...] = (
     Condition(
         "pictured", "J7, J8", "A screenshot of that run's own page was taken after it ended, and shows its success.",
         "Check that the run's page opens without a login problem; the case's run takes the picture.",
-        _always, _pictured, where_uploaded, what_waits,
+        _always, _pictured, of_another_kind, what_waits,
     ),
     Condition(
         "attached", "J7, J8", "The screenshot is attached to the ticket and was read back there.",

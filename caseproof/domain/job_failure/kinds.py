@@ -239,7 +239,7 @@ class Kind(EventKind):
         says=says.Photographed,
         noted_in=_PROVING,
         kept="photo",
-        sentence="Screenshot of the run's own page taken",
+        sentence="Screenshot of {_page} taken",
         rule="J7, J8",
     )
     PICTURE_UPLOADED = "picture_uploaded", Spec(

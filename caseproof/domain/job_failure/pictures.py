@@ -15,7 +15,9 @@ from caseproof.domain.events import Event
 from caseproof.domain.people import same_person
 from caseproof.domain.vocabulary import BY_LOGIN, Picture
 
-FOR_GOOD = frozenset({Code.PLATFORM_CANNOT, Code.PLATFORM_REFUSED, Code.SCREENSHOT_FAILED, Code.NOT_THE_RUN})
+FOR_GOOD = frozenset(
+    {Code.PLATFORM_CANNOT, Code.PLATFORM_REFUSED, Code.SCREENSHOT_FAILED, Code.NOT_THE_RUN, Code.RENDERED_PAGE}
+)
 """Why no page of a run can be photographed, where trying again is no use: the platform has none, as its client
 declares, or it was tried and failed. A browser that is missing is installed, and a platform that is down comes back."""
 
@@ -24,6 +26,8 @@ def kind_of_picture(case: Case) -> Picture:
     """What the picture in force is of; a case without one has its own page before it."""
     if case.photo is not None and case.photo.says(says.PictureConfirmed) is not None:
         return Picture.UPLOADED
+    if case.photo is not None and case.photo.get("of") == Picture.RENDERED:
+        return Picture.RENDERED
     return Picture.OWN_PAGE
 
 
@@ -121,9 +125,14 @@ def _refuse_unknown(event: Event) -> None:
 # -- what the conditions of closing and the proof say ------------------------------------------------------------
 
 
-def where_uploaded(case: Case) -> str:
-    """What holds of an uploaded picture, in the place of what holds of one of the run's own page; "" of others."""
+def of_another_kind(case: Case) -> str:
+    """What holds of a picture in the place of what holds of one of the run's own page; "" of such a one."""
     photo = case.photo
+    if photo is not None and kind_of_picture(case) is Picture.RENDERED:
+        return (
+            "The platform has no page of that run. One that Caseproof rendered from what the platform told was "
+            "photographed after it ended and shows its success, and the policy takes such a picture."
+        )
     if photo is None or kind_of_picture(case) is not Picture.UPLOADED or case.uploaded is None:
         return ""
     return (
@@ -152,6 +161,8 @@ def what_waits(case: Case) -> tuple[str, str] | None:
 def claims_of(case: Case) -> dict[str, object]:
     """What the proof says of a picture that is not of the run's own page; nothing of one that is."""
     photo, uploaded = case.photo, case.uploaded
+    if photo is not None and kind_of_picture(case) is Picture.RENDERED:
+        return {"picture": {"kind": str(Picture.RENDERED), "run": photo["run"], "sha256": photo["evidence"]}}
     if photo is None or uploaded is None or kind_of_picture(case) is not Picture.UPLOADED:
         return {}
     by = {

@@ -16,8 +16,10 @@ from caseproof.domain.codes import Code
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.specs import NAMES, Role
+from caseproof.domain.vocabulary import Picture
 from caseproof.evidence.browser import require_browser
 from caseproof.evidence.proof import build_proof, history_file, proof_file, verify_proof
+from caseproof.evidence.rendered import rendered
 from caseproof.evidence.screenshot import NotTheRun, Shot, photograph, refuse_shot, thumbnail
 from caseproof.evidence.vault import Vault
 from caseproof.http.redaction import redact_address
@@ -32,6 +34,19 @@ class ProofNotMade(CaseproofError):
     code = Code.PROOF_NOT_MADE
 
 
+class RenderedPageRefused(CaseproofError):
+    """The platform has no page of a run, and the policy takes no picture of one that Caseproof rendered (J7)."""
+
+    code = Code.RENDERED_PAGE
+
+    def __init__(self, platform: str) -> None:
+        super().__init__(
+            f"J7: {platform} has no page of its own for a run, and the policy takes no picture of one that Caseproof "
+            "renders from what the platform told.",
+            "Who answers for the policy may allow it (`closing.rendered_pages: true`); then let the case try again.",
+        )
+
+
 Camera = Callable[[RunPage], Shot]
 """Takes a picture of a page: a real browser, except in tests."""
 
@@ -42,10 +57,14 @@ def with_browser(settings: Settings, clock: Clock, page: RunPage) -> Shot:
     return photograph(page, browser=browser, clock=clock, home=settings.home_folder)
 
 
-def take_photo(ledger: Ledger, files: EvidenceFiles, runner: JobPlatform, ref: str, camera: Camera) -> Case:
+def take_photo(
+    ledger: Ledger, files: EvidenceFiles, runner: JobPlatform, ref: str, camera: Camera, *, rendered_pages: bool = False
+) -> Case:
     """Ensure that there is a picture of the verified run's own page. Raises NotTheRun, ScreenshotFailed, NoBrowser.
 
-    A picture that does not count is kept with the reason, so that people see what the browser saw.
+    A picture that does not count is kept with the reason, so that people see what the browser saw. Where the platform
+    has no such page, one is rendered from what it tells, if the policy takes that (``rendered_pages``); else raises
+    RenderedPageRefused.
     """
     case = ledger.case(ref)
     if case.verified is None or case.photo is not None:
@@ -59,6 +78,10 @@ def take_photo(ledger: Ledger, files: EvidenceFiles, runner: JobPlatform, ref: s
         )
         return ledger.change(ref, lambda now: [again] if now.verified and not now.photo else [])
     page = runner.page(run)
+    if page.told:
+        if not rendered_pages:
+            raise RenderedPageRefused(case.facts["platform"])
+        page = rendered(page, case=ref, platform=case.facts["platform"], read_at=ledger.clock())
     shot = camera(page)
     digest = files.keep(ref, shot.png, f"run-page-{case.attempt}.png", "image/png")
     try:
@@ -78,6 +101,7 @@ def take_photo(ledger: Ledger, files: EvidenceFiles, runner: JobPlatform, ref: s
         names_run=True,
         names_success=True,
         url=redact_address(page.url),
+        **({"of": str(Picture.RENDERED)} if page.html else {}),
     )
     return ledger.change(ref, lambda now: [] if now.photo or now.verified is None else [event])
 

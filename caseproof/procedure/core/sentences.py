@@ -9,7 +9,7 @@ from typing import Any
 from caseproof.domain.events import Event
 from caseproof.domain.procedure import of_kind
 from caseproof.domain.visible import one_line
-from caseproof.domain.vocabulary import WAYS
+from caseproof.domain.vocabulary import PICTURED, WAYS, Picture
 from caseproof.procedure.core.parts import US
 from caseproof.procedure.core.texts import in_words
 
@@ -32,6 +32,7 @@ def whole_sentence(event: Event) -> str:
     data["_opened"] = "adopted" if event.data.get("adopted") else "opened"
     data |= {name: "; ".join(map(str, told)) for name, told in event.data.items() if _is_texts(told)}
     data |= {name: moment(told) for name, told in event.data.items() if isinstance(told, str)}
+    data["_page"] = PICTURED.get(event.data.get("of", Picture.OWN_PAGE), "a page")
     data["_outcome"] = in_words(event.data.get("outcome", ""))
     lines = (("To try", data["suggestions"]), ("To answer", data["questions"]))
     data["_lines"] = ". ".join(f"{what}: {said}" for what, said in lines if said)

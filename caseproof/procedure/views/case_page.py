@@ -11,6 +11,7 @@ from caseproof.domain.events import Event
 from caseproof.domain.job_failure.cause import choice_of, is_answered, is_neutral, owes_cause
 from caseproof.domain.job_failure.conditions import waits_for_review_alone
 from caseproof.domain.job_failure.lifecycle import State
+from caseproof.domain.job_failure.pictures import kind_of_picture
 from caseproof.domain.payloads import AnswerRefused
 from caseproof.domain.support.procedure import SUPPORT
 from caseproof.domain.vocabulary import SHARED_CAUSE
@@ -112,7 +113,7 @@ def _run(case: Case, picture: bytes | None) -> str:
     lines = [f"## {title}", f"{said}, ended {plain(_minute(run['ended_at']))}."]
     lines += [left_by_a_removal(case)] if is_removal else []
     if picture is not None:
-        lines.append(f"![the run's own page]({data_uri(picture)})")
+        lines.append(f"![{kind_of_picture(case).page}]({data_uri(picture)})")
     return "\n\n".join(lines)
 
 

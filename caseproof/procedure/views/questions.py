@@ -250,8 +250,9 @@ def picture_in_words(case: Case) -> str:
     photo, uploaded = case.photo, case.uploaded
     if photo is None:
         return ""
-    if kind_of_picture(case) is not Picture.UPLOADED or uploaded is None:
-        return f"of the run's own page, taken {photo['taken_at'][:16].replace('T', ' ')} UTC"
+    kind = kind_of_picture(case)
+    if kind is not Picture.UPLOADED or uploaded is None:
+        return f"of {kind.page}, taken {photo['taken_at'][:16].replace('T', ' ')} UTC"
     return f"that {plain(uploaded.actor)} uploaded and {plain(photo.actor)} confirmed"
 
 

@@ -11,16 +11,20 @@ from typing import Any, ClassVar
 
 import httpx
 import pytest
+from sqlalchemy import make_url
 
 from blocks.airflow import AirflowJobs
 from blocks.base import PlatformBlock
 from blocks.http_jobs import HttpJobs
 from blocks.platforms import PrefectJobs
+from blocks.sql_jobs import SqlJobTable
 from blocks.woocommerce import WooCommerceSite
 from caseproof.platforms.abilities import Ability, Lack, PlatformAbilities, none_but
 from caseproof.platforms.airflow import AirflowClient
 from caseproof.platforms.base import JobPlatform, PlatformDown, PlatformRefused, Run, RunState
 from caseproof.platforms.prefect import PrefectJobsClient
+from caseproof.platforms.sql_jobs import SqlJobsClient
+from caseproof.platforms.sql_jobs_declaration import read_sql_declaration
 from caseproof.platforms.woocommerce import SiteSetUp, WooCommerceClient
 from caseproof.platforms.woocommerce_abilities import ABILITIES as WOO_ABILITIES
 from caseproof.platforms.woocommerce_abilities import RECORD_HAS_PAGE, WITHOUT_RECORD
@@ -30,6 +34,7 @@ from caseproof.platforms.woocommerce_site import WooSite
 from sandbox.airflow import PASSWORD, USER, Airflow
 from sandbox.farm import FarmServer
 from sandbox.farm_http import Asked
+from sandbox.job_table import DECLARATION, JobTable
 from sandbox.provider import Bad as Wrong
 from sandbox.provider import running
 from sandbox.woocommerce import KEY, SECRET, TOKEN, WooCommerce, record_at
@@ -224,6 +229,88 @@ class HttpJobsLine(HttpLine):
         self.ran(self.add("endless"), RunState.SUCCEEDED)
         self.there.service.bad = [Wrong("endless")]
         return self.platform
+
+
+class SqlLine(PlatformLine):
+    """A table of jobs in SQLite; PostgreSQL has a line of its own, below."""
+
+    NAME = "SQL job table"
+    BLOCK = SqlJobTable
+    ABILITIES: ClassVar[PlatformAbilities] = SqlJobTable.ABILITIES.lacking({})
+    NEVER: ClassVar[Mapping[str, str]] = {
+        "html_instead_of_json_is_refused_in_words_that_name_the_base_url": NO_HTTP,
+        "expired_credentials_are_refused_saying_so": "A file asks for none.",
+        "one_that_cannot_be_reached_is_down_and_not_refused": "A file that is not there is a wrong address.",
+        "a_survey_comes_to_its_end_or_says_that_it_did_not": "A query ends.",
+    }
+    WORDS: ClassVar[Mapping[RunState, str]] = {
+        RunState.WAITING: "queued",
+        RunState.RUNNING: "running",
+        RunState.SUCCEEDED: "done",
+        RunState.FAILED: "failed",
+    }
+
+    def start(self, request: pytest.FixtureRequest) -> None:
+        self.url = self.address(request)
+        self.table = JobTable(self.url)
+        self.platform = SqlJobsClient(self.url, read_sql_declaration(DECLARATION))
+
+    def address(self, request: pytest.FixtureRequest) -> str:
+        return f"sqlite:///{request.getfixturevalue('tmp_path') / 'jobs.db'}"
+
+    def end(self) -> None:
+        self.platform.close()
+        self.table.close()
+
+    def add(self, name: str, *, shop: str = "garden", marketplace: str = "bazaar", connection: str = "sftp") -> str:
+        return self.table.add(f"feed-{self.mark}/{name}", shop=shop, marketplace=marketplace, connection=connection)
+
+    def due(self, job_id: str) -> None:
+        if self.table.is_enabled(job_id):
+            self.table.add_run(job_id, "queued")
+
+    def ran(self, job_id: str, state: RunState) -> str:
+        started = None if state is RunState.WAITING else datetime.now(UTC)
+        lasted = timedelta() if state.is_over else None
+        return self.table.add_run(job_id, self.WORDS[state], started=started, lasted=lasted)
+
+    def ends(self, run: Run, state: RunState) -> None:  # noqa: ARG002 - its scheduler runs what is queued
+        self.table.outcome, self.table.lasts = self.WORDS[state], timedelta()
+        self.table.pass_time(datetime.now(UTC))
+
+    def vanishes(self, job_id: str) -> None:
+        self.table.run("DELETE FROM feeds WHERE code = :code", {"code": job_id})
+
+    def lies(self, about: str) -> None:
+        assert about in ("stop", "go_live")
+        self.table.swallows()
+
+
+class PostgresLine(SqlLine):
+    """The same in PostgreSQL, on a shared server."""
+
+    NAME = "SQL job table on PostgreSQL"
+    NEEDS = ("postgres",)
+    NEVER: ClassVar[Mapping[str, str]] = {
+        "html_instead_of_json_is_refused_in_words_that_name_the_base_url": NO_HTTP,
+        "a_survey_comes_to_its_end_or_says_that_it_did_not": "A query ends.",
+    }
+
+    def address(self, request: pytest.FixtureRequest) -> str:
+        postgres = request.getfixturevalue("postgres")
+        postgres.ensure_database("conforming")
+        return str(postgres.url("conforming"))
+
+    def dead(self) -> JobPlatform:
+        url = "postgresql+psycopg://shop:hunter2@127.0.0.1:9/jobs"
+        return SqlJobsClient(url, read_sql_declaration(DECLARATION), seconds=2.0)
+
+    def expired(self) -> JobPlatform:
+        return SqlJobsClient(_as_stranger(self.url), read_sql_declaration(DECLARATION))
+
+
+def _as_stranger(url: str) -> str:
+    return make_url(url).set(username="nobody", password="hunter2").render_as_string(hide_password=False)
 
 
 class AirflowLine(HttpLine):
@@ -447,6 +534,8 @@ class LookingLine(FakeLine):
 LINES: tuple[type[PlatformLine], ...] = (
     PrefectLine,
     HttpJobsLine,
+    SqlLine,
+    PostgresLine,
     AirflowLine,
     WooLine,
     WooAloneLine,
