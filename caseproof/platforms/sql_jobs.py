@@ -43,7 +43,7 @@ from caseproof.platforms.sql_jobs_declaration import SqlDeclaration, word_of
 from caseproof.platforms.sql_jobs_tables import Table
 from caseproof.platforms.sql_jobs_times import Times
 
-PAGE = 5_000
+PAGE = 2_000
 """So many runs of a survey are in memory at once."""
 PORTION = 500
 """So many jobs are asked for at once."""
@@ -316,17 +316,12 @@ class SqlJobsClient:
 
     def _pages(self, since: datetime, jobs: Sequence[str] | None) -> Iterator[list[Run]]:
         """The runs of a survey, a page after the other, out of one moment of the database."""
-        with self._db.reading(streams=True) as connection:
+        with self._db.reading() as connection:
             runs = self._runs(connection)
             later = self._later(connection, runs, since)
             for where in _portions(runs, "job", jobs):
-                result = connection.execute(
-                    runs.rows().where(*later, *where), execution_options={"max_row_buffer": PAGE}
-                )
-                names = [name.removeprefix("our_") for name in result.keys()]  # noqa: SIM118 - a result is no mapping
-                while rows := result.fetchmany(PAGE):
-                    page = self._page(dict(zip(names, zip(*rows, strict=True), strict=True)))
-                    yield [run for run in page if run.started_at is not None and run.started_at > since]
+                for rows in self._db.stream(connection, runs.rows().where(*later, *where), PAGE):
+                    yield _after(since, self._page(dict(zip(runs.columns, zip(*rows, strict=True), strict=True))))
 
     def _page(self, told: Mapping[str, Sequence[Any]]) -> list[Run]:
         """Rows as runs, a column after the other: of a million, each step more would be a second more."""
