@@ -458,6 +458,14 @@ def _named(row: Row[Any]) -> dict[str, Any]:
     return {str(name).removeprefix("our_"): value for name, value in row._mapping.items()}
 
 
+def _after(since: datetime, page: list[Run]) -> list[Run]:
+    """The runs of a page that started later; the database was asked for these, and perhaps for a few earlier ones."""
+    starts = [run.started_at for run in page if run.started_at is not None]
+    if len(starts) == len(page) and min(starts) > since:
+        return page
+    return [run for run in page if run.started_at is not None and run.started_at > since]
+
+
 def _texts(values: Sequence[Any]) -> Sequence[str]:
     kinds = set(map(type, values))
     if kinds == {str}:

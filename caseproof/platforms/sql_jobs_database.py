@@ -164,7 +164,7 @@ class Database:
                 yield rows
         except connection.dialect.loaded_dbapi.Error as error:
             told = exc.DBAPIError.instance(None, None, error, connection.dialect.loaded_dbapi.Error)
-            raise self.explain(told) from None  # type: ignore[arg-type]  # what is no exception of Python's own is one
+            raise self.explain(told) from None
         finally:
             cursor.close()
 

@@ -129,6 +129,31 @@ def test_a_page_in_columns_is_what_one_run_after_the_other_is(table: JobTable, c
     assert not any("hunter2" in run.message for run in surveyed)
 
 
+def test_a_survey_of_several_pages_tells_each_run_once(
+    table: JobTable, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("caseproof.platforms.sql_jobs.PAGE", 3)
+    wanted = [table.add_run(feed, "done", started=LATER, lasted=SECOND) for feed in ("feed-a", "feed-b") * 4]
+    for jobs in (None, ["feed-a", "feed-b"]):
+        pages = [[run.id for run in page] for page in client().survey(AGO, jobs).pages]
+        assert sorted(map(len, pages), reverse=True) == [3, 3, 2]
+        assert sorted(run for page in pages for run in page) == sorted(wanted)
+
+
+def test_a_survey_that_is_left_half_read_keeps_nobody_waiting(
+    table: JobTable, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("caseproof.platforms.sql_jobs.PAGE", 1)
+    for _ in range(3):
+        table.add_run("feed-a", "done", started=LATER, lasted=SECOND)
+    jobs = client()
+    for page in jobs.survey(AGO).pages:
+        assert len(page) == 1
+        break
+    jobs.stop("feed-a")
+    assert not table.is_enabled("feed-a")
+
+
 def test_a_run_that_says_done_and_no_times_was_not_executed(table: JobTable, client: Client) -> None:
     by_hand = table.add_run("feed-a", "done", started=LATER)
     assert client().run(by_hand).state is RunState.UNKNOWN
