@@ -1,13 +1,16 @@
-"""A case on an HTTP job service closes: real HTTP, a real Chromium, and a proof that holds (J2, J7, J10)."""
+"""A case on an HTTP job service, its ticket in Zoho Desk: real HTTP to both, a real Chromium (J2, J7, J10, E12)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import pytest
 
+from caseproof.desks.zoho import ZohoDesk
+from caseproof.desks.zoho_wire import ZohoAccount
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.evidence.proof import verify_proof
 from caseproof.platforms.http_jobs import HttpJobsClient
@@ -16,6 +19,7 @@ from caseproof.platforms.http_jobs_reading import Access
 from caseproof.procedure.closing.proving import take_photo, with_browser
 from sandbox.job_service import TOKEN, JobService, SimulatedJob
 from sandbox.provider import running
+from sandbox.zoho import CLIENT, CONTACT, DEPARTMENT, ORGANISATION, REFRESH, SECRET, ZohoSimulator
 from tests.support.job_service import DECLARATION
 from tests.support.world import JOB, World
 
@@ -51,8 +55,30 @@ def service(world: World) -> Iterator[JobService]:
         client.close()
 
 
-def test_a_case_on_an_http_job_service_closes_with_a_picture_of_the_services_own_page(
-    world: World, service: JobService
+@pytest.fixture
+def zoho(world: World) -> Iterator[ZohoSimulator]:
+    """A Zoho Desk with statuses of its own names, as the world's desk."""
+    with running(ZohoSimulator()) as (zoho, address):
+        zoho.statuses = {"Offen": "Open", "Erledigt": "Closed"}
+        account = ZohoAccount(
+            "zoho",
+            ORGANISATION,
+            DEPARTMENT,
+            CONTACT,
+            CLIENT,
+            SECRET,
+            REFRESH,
+            api_url=f"{address}/api/v1",
+            login_url=address,
+        )
+        desk = ZohoDesk(account, world.home, lambda: datetime.now(UTC), sleep=lambda _: None)
+        world.desk = desk  # type: ignore[assignment]
+        yield zoho
+        desk.close()
+
+
+def test_a_case_on_an_http_job_service_closes_with_a_picture_of_its_own_page_on_a_ticket_in_zoho(
+    world: World, service: JobService, zoho: ZohoSimulator
 ) -> None:
     assert [run.said for run in world.platform.runs_since(JOB, world.clock().replace(hour=0))] == ["broken"] * 2
     ref = world.open()
@@ -74,7 +100,13 @@ def test_a_case_on_an_http_job_service_closes_with_a_picture_of_the_services_own
     assert closed.is_closed
     assert world.camera.taken == 0
     assert all(check.ok for check in verify_proof(world.proof(ref)))
-    assert any(name.endswith(".png") for name in world.attachments(ref))
+    (ticket,) = zoho.of(ref)
+    assert len(zoho.tickets) == 1
+    assert zoho.statuses[ticket.status] == "Closed"
+    assert {(one.name, one.size) for one in world.desk.attachments(ticket.id)} == {
+        (file["name"], len(ticket.contents[file["id"]])) for file in ticket.files
+    }
+    assert world.vault.read(photo["evidence"]) in ticket.contents.values()
     assert [run.note is not None for run in service.runs.values()].count(True) == 1
     assert SESSION.encode() not in b"".join(path.read_bytes() for path in world.home.rglob("*") if path.is_file())
     assert Kind.SCHEDULE_LIVE in world.kinds(ref)
