@@ -302,7 +302,7 @@ class HttpJobsClient:
         with closing(rows) as pages:
             for page in pages:
                 for row in page:
-                    if field is None or text_of(field.find(row)) == key:
+                    if field is not None and text_of(field.find(row)) == key:
                         run = self._reader.run_of(row, job_id if runs.fields.job is None else None)
                         if run.job == job_id:
                             return run

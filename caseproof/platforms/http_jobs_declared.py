@@ -249,8 +249,8 @@ class Service(Declared):
 
     @property
     def knows_keys(self) -> bool:
-        """Whether a run can be found by the key that it was started with."""
-        return self.runs.fields.key is not None or self.runs.by_key is not None
+        """Whether a run tells the key that it was started with: a search may be ignored, and then gives every run."""
+        return self.runs.fields.key is not None
 
     def _missing(self) -> Iterable[tuple[str, str]]:
         runs, start, fields = self.runs, self.start, self.jobs.fields
@@ -265,7 +265,7 @@ class Service(Declared):
         if start and "key" not in start.places():
             yield "start", "{key} stands nowhere; put it where the service keeps it with the run"
         if start and not self.knows_keys:
-            yield "start", "a run cannot be found by its key; give runs.fields.key, or runs.by_key"
+            yield "start", "a run cannot be told by its key; give runs.fields.key"
         if bool(self.stop) != bool(self.resume):
             yield "stop" if self.stop else "resume", "give both, `stop` and `resume`, or neither"
         kinds = [(what, kind) for what in ("stop", "resume", "remove") for kind in getattr(self, what) if kind != ANY]

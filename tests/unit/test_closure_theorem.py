@@ -162,7 +162,7 @@ def _agrees(history: History, word: int, agreement: int) -> bool:
 
 def _is_of_two(history: History, read: int, confirmed: int) -> bool:
     """Whether the run's page could not be photographed, one person uploaded this picture, and another confirmed it."""
-    for_good = ("platform_cannot", "platform_refused", "screenshot_failed", "not_the_run")
+    for_good = ("platform_cannot", "rendered_page")
     why = [
         i for i, e in enumerate(history)
         if i > read and e.kind is Kind.TROUBLE and e.data["step"] == "photograph the run" and e.data["code"] in for_good

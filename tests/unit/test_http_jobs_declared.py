@@ -38,6 +38,7 @@ WRONG = [
     (replaced('"{since}"}\n', '"{sinse}"}\n'), "runs.list: there is no {sinse} here (do you mean {since}?)"),
     (replaced('"PUT jobs/{job}", body: {enabled: false}', '"PUT jobs/{jbo}"'), "stop.any: there is no {jbo} here"),
     (replaced('note: "{key}", values', "values"), "start: {key} stands nowhere"),
+    (replaced("    key: note\n", ""), "start: a run cannot be told by its key; give runs.fields.key"),
     (replaced("    kind: kind\n", ""), "stop.marketplace: no job is of this kind"),
     (replaced('address: "{site}/runs', 'address: "https://x.example.com/runs'), "runs.page.address: begins with {"),
     (replaced("  open:\n    call: GET runs", "  opne:\n    call: GET runs"), "runs.opne: there is no such entry"),

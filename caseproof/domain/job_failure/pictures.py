@@ -15,11 +15,9 @@ from caseproof.domain.events import Event
 from caseproof.domain.people import same_person
 from caseproof.domain.vocabulary import BY_LOGIN, Picture
 
-FOR_GOOD = frozenset(
-    {Code.PLATFORM_CANNOT, Code.PLATFORM_REFUSED, Code.SCREENSHOT_FAILED, Code.NOT_THE_RUN, Code.RENDERED_PAGE}
-)
+FOR_GOOD = frozenset({Code.PLATFORM_CANNOT, Code.RENDERED_PAGE})
 """Why no page of a run can be photographed, where trying again is no use: the platform has none, as its client
-declares, or it was tried and failed. A browser that is missing is installed, and a platform that is down comes back."""
+declares. Whatever else goes wrong passes: a browser is installed, a log-in renewed, a server comes back (J7)."""
 
 
 def kind_of_picture(case: Case) -> Picture:
@@ -79,7 +77,7 @@ def _refuse_upload(case: Case, event: Event, uploaded: says.PictureUploaded) -> 
     if not may_be_uploaded(case):
         raise NotAllowed(
             f"J7: the picture of {case.ref} is one of the run's own page, as long as that can be photographed.",
-            "Let the case's run take the picture; one is uploaded where that has failed for good.",
+            "Let the case's run take the picture; one is uploaded where the platform has no such page.",
         )
     if case.verified is None or uploaded["run"] != case.verified["run"]:
         raise NotAllowed(

@@ -66,7 +66,7 @@ def upload_picture(
     if not may_be_uploaded(case):
         raise NotAllowed(
             f"J7: the picture of {case.ref} is one of the run's own page, as long as that can be photographed.",
-            "Let the case's run take the picture; one is uploaded where that has failed for good.",
+            "Let the case's run take the picture; one is uploaded where the platform has no such page.",
         )
     _refuse_other_run(case, run)
     if not says.strip() or len(says) > LONGEST_SAYS:
