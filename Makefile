@@ -60,6 +60,10 @@ ready:
 browser: ready
 	@.venv/bin/python -m caseproof.evidence.browser --install
 
+.PHONY: test-mariadb
+test-mariadb: ready ## a table of jobs on a real MariaDB, which is started and stopped
+	@scripts/test-mariadb
+
 .PHONY: test-airflow
 test-airflow: ready browser ## a case on a real Airflow 3, installed from the package index into .cache/airflow
 	@scripts/test-airflow

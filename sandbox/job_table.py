@@ -143,6 +143,9 @@ class JobTable:
                 "UPDATE feeds SET enabled = OLD.enabled WHERE code = OLD.code; END"
             )
             return
+        if self.kind == "mysql":
+            self.run("CREATE TRIGGER stays BEFORE UPDATE ON feeds FOR EACH ROW SET NEW.enabled = OLD.enabled")
+            return
         self.run(
             "CREATE OR REPLACE FUNCTION stays() RETURNS trigger LANGUAGE plpgsql AS "
             "'BEGIN NEW.enabled := OLD.enabled; RETURN NEW; END'"

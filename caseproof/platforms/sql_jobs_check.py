@@ -43,8 +43,8 @@ def _prepare(database: Database, connection: Connection, declared: SqlDeclaratio
             continue
         values = dict.fromkeys(binds_of(statement))
         try:
-            with connection.begin_nested():
-                connection.execute(text(f"EXPLAIN {statement}"), values)
+            with database.preparing(connection) as asked:
+                asked.execute(text(f"EXPLAIN {statement}"), values)
         except exc.SQLAlchemyError as error:
             told = database.explain(error)
             if not isinstance(told, PlatformRefused):

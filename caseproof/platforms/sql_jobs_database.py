@@ -59,6 +59,10 @@ _REFUSED = {
         "it does not understand a statement or query of the declaration",
         "Correct it in the block; was a table or column renamed?",
     ),
+    ("1298", "22023"): (
+        "it does not know the declared time zone",
+        "Correct `timezone` in the declaration; for MariaDB load its time zone tables (mariadb-tzinfo-to-sql).",
+    ),
     ("SQLITE_NOTADB", "SQLITE_CORRUPT"): ("its file is damaged, or no database", "Check the path in the block."),
 }  # fmt: skip
 
@@ -138,6 +142,16 @@ class Database:
             if not _code_of(error.orig).startswith(("22P02", "22003", "22007", "22021")):
                 raise
             asked.cannot_be = True
+
+    @contextmanager
+    def preparing(self, connection: Connection) -> Iterator[Connection]:
+        """Where a statement that writes can be explained, and nothing stays; an error of one leaves the next alone."""
+        if self.kind == "mysql":  # which explains none to a transaction that cannot write
+            with self._connect(writes=True) as other:  # and is never committed
+                yield other
+        else:
+            with connection.begin_nested():
+                yield connection
 
     def clock(self, connection: Connection) -> datetime:
         """The time by the database."""
@@ -222,7 +236,13 @@ class Database:
         )  # fmt: skip
 
     def _set_up(self, connection: Any, _: object) -> None:
-        """What holds for a session from its beginning; outside transactions."""
+        """What holds for a session from its beginning; outside transactions. Raises what the module says."""
+        try:
+            self._begin_session(connection)
+        except Exception as error:  # the driver's own: SQLAlchemy leaves it as it is here
+            raise self.explain(exc.DBAPIError.instance(None, None, error, type(error))) from None
+
+    def _begin_session(self, connection: Any) -> None:
         milliseconds = int(self._seconds * 1000)
         if self.kind == "postgresql":
             connection.execute(
@@ -251,6 +271,11 @@ class Database:
         except exc.SQLAlchemyError as error:
             # Not chained: the driver's own errors know the address, and SQLAlchemy's the statement.
             raise self.explain(error) from None
+        except ImportError:
+            raise PlatformRefused(
+                f"{self.name} needs a driver that is not installed.",
+                "`pip install 'caseproof[mariadb]'`, then try again.",
+            ) from None
 
     def explain(self, error: exc.SQLAlchemyError) -> PlatformError:
         """What a database's error means, for people."""
@@ -259,12 +284,10 @@ class Database:
             return cause
         if isinstance(error, exc.TimeoutError):
             return PlatformDown(f"{self.name} has no connection left for us in time.", "It is tried again.")
-        if isinstance(error, exc.NoSuchModuleError | ImportError):
-            return PlatformRefused(f"{self.name} needs a driver that is not installed.", "docs/platform-sql.md.")
         code, said = _code_of(cause), self._said(cause)
         for kind, known in ((PlatformDown, _DOWN), (PlatformRefused, _REFUSED)):
             for codes, (problem, next_action) in known.items():
-                if any(code == one if one.isdigit() and len(one) == 4 else code.startswith(one) for one in codes):
+                if code in codes or (self.kind != "mysql" and code.startswith(codes)):
                     return kind(f"{self.name}: {problem}{said}.", next_action)
         if not code and _was_asked_for_a_password(cause):
             return PlatformRefused(
@@ -310,11 +333,10 @@ def _url(given: str) -> URL:
 
 
 def _code_of(cause: Any) -> str:
-    code = getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None)
-    if code:
-        return str(code)
     args = getattr(cause, "args", ())
-    return str(args[0]) if args and isinstance(args[0], int) else ""
+    if args and isinstance(args[0], int):  # MariaDB's number: its SQLSTATE says less
+        return str(args[0])
+    return str(getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None) or "")
 
 
 def _was_asked_for_a_password(cause: Any) -> bool:

@@ -27,6 +27,7 @@ from caseproof.platforms.sql_jobs import SqlJobsClient
 from caseproof.platforms.sql_jobs_declaration import read_sql_declaration
 from caseproof.up.postgres import EmbeddedPostgres
 from sandbox.job_table import DECLARATION, JobTable
+from tests.support.mariadb import MARIADB, mariadb
 
 LATER = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 AGO = LATER - timedelta(days=1)
@@ -40,11 +41,13 @@ def file_of_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("tables") / "jobs.db"
 
 
-@pytest.fixture(params=["postgresql", "sqlite"])
+@pytest.fixture(params=["postgresql", "sqlite", *(["mariadb"] if MARIADB else [])])
 def table(request: pytest.FixtureRequest, file_of_tables: Path) -> Iterator[JobTable]:
     if request.param == "sqlite":
         file_of_tables.unlink(missing_ok=True)
         url = f"sqlite:///{file_of_tables}"
+    elif request.param == "mariadb":
+        url = mariadb("tables")
     else:
         postgres: EmbeddedPostgres = request.getfixturevalue("postgres")
         postgres.ensure_database("tables")
@@ -192,6 +195,10 @@ def test_a_stop_of_a_marketplace_reaches_the_retailer_s_jobs_there_and_nobody_el
 
 
 def test_columns_without_a_zone_are_of_the_declared_one(table: JobTable, client: Client) -> None:
+    if table.kind == "mysql":
+        with pytest.raises(PlatformRefused, match="does not know the declared time zone"):
+            client(timezone="Europe/Berlin").probe()
+        return
     kind = "TEXT" if table.kind == "sqlite" else "TIMESTAMP"
     table.run(f"CREATE TABLE walls (id INTEGER, feed TEXT, state TEXT, started {kind}, ended {kind})")
     try:
@@ -232,7 +239,7 @@ def test_a_stop_switches_one_job_off_cancels_its_queue_and_repeats_harmlessly(ta
     [
         ("UPDATE feeds SET enabled = FALSE WHERE shop = (SELECT shop FROM feeds WHERE code = :job)", "touched 2 rows"),
         ("UPDATE feeds SET enabled = FALSE WHERE code >= :job", "touched 2 rows"),
-        ("UPDATE feeds SET enabled = FALSE WHERE title = :job || '?'", "touched no row"),
+        ("UPDATE feeds SET enabled = FALSE WHERE code = :job AND 1 = 2", "touched no row"),
     ],
 )
 def test_a_stop_that_is_not_about_this_one_job_is_rolled_back_and_told(
@@ -315,6 +322,8 @@ def test_a_key_is_the_job_s_own(table: JobTable, client: Client) -> None:
 def test_a_rerun_that_writes_something_else_than_one_run_of_this_key_is_rolled_back(
     table: JobTable, client: Client, statement: str, wrong: str
 ) -> None:
+    if table.kind == "mysql":
+        statement = statement.replace("CAST(:key AS TEXT)", ":key").replace("CAST(:job AS TEXT)", ":job")
     if table.kind == "postgresql":
         statement = statement.replace(":key", "CAST(:key AS TEXT)").replace("SELECT :job", "SELECT CAST(:job AS TEXT)")
         statement = statement.replace("CAST(CAST(:key AS TEXT) AS TEXT)", "CAST(:key AS TEXT)")
@@ -375,8 +384,8 @@ def test_a_column_that_was_renamed_meanwhile_is_told_and_nothing_is_written(tabl
 
 
 def test_a_query_that_writes_is_refused_by_the_database(table: JobTable, client: Client) -> None:
-    if table.kind == "sqlite":
-        pytest.skip("its queries have nothing that writes")
+    if table.kind != "postgresql":
+        pytest.skip("the queries of the others have nothing that writes")
     table.run(
         "CREATE OR REPLACE FUNCTION count_down() RETURNS boolean LANGUAGE sql VOLATILE "
         "AS 'DELETE FROM feed_runs; SELECT true'"
@@ -392,12 +401,16 @@ def test_a_locked_table_is_down_in_time(table: JobTable, client: Client) -> None
     with table.engine.connect() as other:
         if table.kind == "sqlite":
             other.exec_driver_sql("BEGIN EXCLUSIVE")
+        elif table.kind == "mysql":
+            other.exec_driver_sql("LOCK TABLES feeds WRITE")
         else:
             other.exec_driver_sql("LOCK TABLE feeds IN ACCESS EXCLUSIVE MODE")
         begun = datetime.now(UTC)
         with pytest.raises(PlatformDown, match="locked"):
             jobs.stop("feed-a")
         assert datetime.now(UTC) - begun < timedelta(seconds=4)
+        if table.kind == "mysql":
+            other.exec_driver_sql("UNLOCK TABLES")
         other.rollback()
     jobs.stop("feed-a")
 

@@ -41,6 +41,7 @@ from sandbox.woocommerce import KEY, SECRET, TOKEN, WooCommerce, record_at
 from tests.conformance.lines import NO_HTTP, Bad, Liar, Line
 from tests.support.fakes import FAKE_ABILITIES, Clock, FakePlatform
 from tests.support.job_service import Service
+from tests.support.mariadb import MARIADB, mariadb
 from tests.support.prefect_world import PrefectWorld
 
 
@@ -309,6 +310,20 @@ class PostgresLine(SqlLine):
         return SqlJobsClient(_as_stranger(self.url), read_sql_declaration(DECLARATION))
 
 
+class MariaLine(PostgresLine):
+    """The same in MariaDB: `make test-mariadb` starts one."""
+
+    NAME = "SQL job table on MariaDB"
+    NEEDS = ()
+
+    def address(self, request: pytest.FixtureRequest) -> str:  # noqa: ARG002 - it is started elsewhere
+        return mariadb("conforming")
+
+    def dead(self) -> JobPlatform:
+        url = "mysql+pymysql://shop:hunter2@127.0.0.1:9/jobs"
+        return SqlJobsClient(url, read_sql_declaration(DECLARATION), seconds=2.0)
+
+
 def _as_stranger(url: str) -> str:
     return make_url(url).set(username="nobody", password="hunter2").render_as_string(hide_password=False)
 
@@ -536,6 +551,7 @@ LINES: tuple[type[PlatformLine], ...] = (
     HttpJobsLine,
     SqlLine,
     PostgresLine,
+    *((MariaLine,) if MARIADB else ()),
     AirflowLine,
     WooLine,
     WooAloneLine,
