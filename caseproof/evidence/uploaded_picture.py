@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from PIL import Image, ImageOps
+from PIL import Image
 
 from caseproof.domain.errors import BadInput
 
@@ -13,6 +13,13 @@ MOST_BYTES = 10_000_000
 _MOST_PIXELS = 16_000_000
 _SMALLEST, _LONGEST = 200, 12_000
 _KINDS = ("PNG", "JPEG")
+_ORIENTATION = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
+"""What sets a picture upright that says how it lies (EXIF, orientation)."""
 _OTHERWISE = "Take a screenshot, and save it as PNG or JPEG."
 
 
@@ -48,7 +55,26 @@ def _decoded(content: bytes) -> Image.Image:
             if min(width, height) < _SMALLEST:
                 raise BadInput(f"The picture has {width} by {height} pixels: nothing can be read on it.", _OTHERWISE)
             image.load()
-            return ImageOps.exif_transpose(image).convert("RGB")
-    # Strangers' files: whatever a decoder stumbles over, it is no picture to us.
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            return _on_white(_upright(image))
+    except BadInput:
+        raise
+    # Strangers' files: whatever a decoder stumbles over, and however it says so, it is no picture to us.
+    except Exception as error:
         raise BadInput("This file is no PNG or JPEG picture, or it is damaged.", _OTHERWISE) from error
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """As it was taken. What is said beside the pixels is read for that alone: where it is damaged, it says nothing."""
+    try:
+        turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
+    except Exception:
+        turn = None
+    return image if turn is None else image.transpose(turn)
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """As browsers show it: where nothing is drawn it is white, and what is drawn but not shown is not there."""
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    drawn = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", drawn.size, "white"), drawn).convert("RGB")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -304,3 +305,59 @@ def test_only_the_pixels_of_a_picture_are_kept() -> None:
     again = Image.open(io.BytesIO(kept))
     assert (again.format, again.size, again.getexif() or again.info) == ("PNG", (480, 640), {})
     assert as_kept(kept) == kept
+
+
+def oddly_said(entries: bytes) -> bytes:
+    """A picture whose EXIF has these bytes behind its header."""
+    file = io.BytesIO()
+    Image.open(io.BytesIO(picture())).save(file, "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0" + entries)
+    return file.getvalue()
+
+
+TEXT, REAL = 2, 12
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        b"\xff\xff" + b"\xff" * 40,
+        b"\x01\0" + struct.pack("<HHI", 0x0112, 3, 0xFFFFFFFF) + b"\x06\0\0\0",
+        b"\x02\0" + struct.pack("<HHI", 0x0112, 3, 1) + b"\x06\0\0\0" + struct.pack("<HHI", 0x011A, TEXT, 4) + b"abc\0",
+        b"\x01\0" + struct.pack("<HHI", 0x0112, TEXT, 4) + b"abc\0",
+        b"\x01\0" + struct.pack("<HHI", 0x0112, REAL, 1) + b"\x40\0\0\0" + b"\0" * 4,
+        b"\x02\0"
+        + struct.pack("<HHI", 0x0112, 3, 1)
+        + b"\x06\0\0\0"
+        + struct.pack("<HHI", 0x0100, TEXT, 2)
+        + b"a\0\0\0",
+    ],
+    ids=["garbage", "too many", "wrong kinds", "a word", "a real number", "a width in words"],
+)
+def test_what_a_file_says_oddly_of_itself_is_no_matter(entries: bytes) -> None:
+    """Cameras and editors write all sorts of things beside the pixels; none of it is a server's error."""
+    kept = Image.open(io.BytesIO(as_kept(oddly_said(entries))))
+    assert sorted(kept.size) == [480, 640]
+
+
+def test_every_kind_of_pixels_and_the_first_of_several_pictures_is_kept_as_it_is_seen() -> None:
+    for kind, mode in (("JPEG", "CMYK"), ("JPEG", "L"), ("PNG", "1"), ("PNG", "P"), ("PNG", "LA"), ("PNG", "I;16")):
+        file = io.BytesIO()
+        Image.open(io.BytesIO(picture())).convert(mode).save(file, kind)
+        kept = Image.open(io.BytesIO(as_kept(file.getvalue())))
+        assert (kept.mode, kept.getpixel((600, 400))) == ("RGB", (255, 255, 255)), mode
+    moving = io.BytesIO()
+    frames = [Image.new("RGB", (640, 480), colour) for colour in ("red", "blue")]
+    Image.open(io.BytesIO(picture())).save(moving, "PNG", save_all=True, append_images=frames)
+    assert as_kept(moving.getvalue()) == as_kept(picture())
+
+
+def test_what_is_not_shown_is_not_kept_and_what_is_shown_stays_readable() -> None:
+    """A window's picture is often without a background; and words may stand where nothing is shown."""
+    words = Image.new("RGBA", (640, 480), (0, 0, 0, 0))
+    ImageDraw.Draw(words).text((30, 30), "otter-run-1 Succeeded", fill="black", font_size=24)
+    ImageDraw.Draw(words).rectangle((300, 300, 400, 400), fill=(255, 0, 0, 0))
+    file = io.BytesIO()
+    words.save(file, "PNG")
+    kept = Image.open(io.BytesIO(as_kept(file.getvalue())))
+    assert kept.getpixel((600, 400)) == kept.getpixel((350, 350)) == (255, 255, 255)
+    assert kept.convert("L").getextrema()[0] == 0, "black on white, and not black on black"
