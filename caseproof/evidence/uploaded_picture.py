@@ -44,23 +44,27 @@ def as_kept(content: bytes) -> bytes:
 
 
 def _decoded(content: bytes) -> Image.Image:
+    # Strangers' files: whatever a decoder stumbles over, and however it says so, it is no picture to us.
     try:
         with Image.open(io.BytesIO(content), formats=_KINDS) as image:
-            width, height = image.size
-            if width * height > _MOST_PIXELS or max(width, height) > _LONGEST:
-                raise BadInput(
-                    f"The picture has {width} by {height} pixels, more than anybody can look at.",
-                    "Cut out what shows the run, and upload that.",
-                )
-            if min(width, height) < _SMALLEST:
-                raise BadInput(f"The picture has {width} by {height} pixels: nothing can be read on it.", _OTHERWISE)
+            _refuse_size(*image.size)
             image.load()
             return _on_white(_upright(image))
     except BadInput:
         raise
-    # Strangers' files: whatever a decoder stumbles over, and however it says so, it is no picture to us.
     except Exception as error:
         raise BadInput("This file is no PNG or JPEG picture, or it is damaged.", _OTHERWISE) from error
+
+
+def _refuse_size(width: int, height: int) -> None:
+    """Before a pixel is decoded: a small file may be of very many."""
+    if width * height > _MOST_PIXELS or max(width, height) > _LONGEST:
+        raise BadInput(
+            f"The picture has {width} by {height} pixels, more than anybody can look at.",
+            "Cut out what shows the run, and upload that.",
+        )
+    if min(width, height) < _SMALLEST:
+        raise BadInput(f"The picture has {width} by {height} pixels: nothing can be read on it.", _OTHERWISE)
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -167,7 +167,7 @@ async def read_form(request: Request) -> Fields:
                 raise TooMuch("More was sent than this form can hold.", "Go back in your browser, and shorten it.")
     except ClientDisconnect:  # nobody waits for the page, and half a form is none
         return {}
-    if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
+    if not is_typed(request):
         return {}
     try:
         text = body.decode("ascii", "replace")
@@ -176,6 +176,12 @@ async def read_form(request: Request) -> Fields:
         return {}
     request.scope[_SENT] = fields
     return fields
+
+
+def is_typed(request: Request) -> bool:
+    """Whether what is sent says that it is a form without files."""
+    kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    return kind == "application/x-www-form-urlencoded"
 
 
 SentForm = Annotated[Fields, Depends(read_form)]

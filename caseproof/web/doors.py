@@ -20,7 +20,7 @@ from starlette.routing import Mount, compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from caseproof.store import StoreError
-from caseproof.web.answer_guard import AnswerHost, TooMuch, read_form
+from caseproof.web.answer_guard import AnswerHost, TooMuch, is_typed, read_form
 from caseproof.web.errors import ErrorPages, keeps_typed
 from caseproof.web.hosts import OwnHosts
 from caseproof.web.who import NotLoggedIn, Who, with_person
@@ -207,7 +207,7 @@ class Watch:
 
 async def _read_typed(request: Request) -> None:
     """Read what was typed into a form of ours that does not reach its route: the page of the error shows it."""
-    if keeps_typed(request):
+    if keeps_typed(request) and is_typed(request):  # a file is sent again by whoever has it
         with suppress(TooMuch):
             await read_form(request)
 

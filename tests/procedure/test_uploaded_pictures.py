@@ -314,22 +314,23 @@ def oddly_said(entries: bytes) -> bytes:
     return file.getvalue()
 
 
-TEXT, REAL = 2, 12
+def entry(tag: int, kind: int, count: int, value: bytes) -> bytes:
+    return struct.pack("<HHI", tag, kind, count) + value
+
+
+TEXT, SHORT, REAL = 2, 3, 12
+ON_ITS_SIDE = entry(0x0112, SHORT, 1, b"\x06\0\0\0")
 
 
 @pytest.mark.parametrize(
     "entries",
     [
         b"\xff\xff" + b"\xff" * 40,
-        b"\x01\0" + struct.pack("<HHI", 0x0112, 3, 0xFFFFFFFF) + b"\x06\0\0\0",
-        b"\x02\0" + struct.pack("<HHI", 0x0112, 3, 1) + b"\x06\0\0\0" + struct.pack("<HHI", 0x011A, TEXT, 4) + b"abc\0",
-        b"\x01\0" + struct.pack("<HHI", 0x0112, TEXT, 4) + b"abc\0",
-        b"\x01\0" + struct.pack("<HHI", 0x0112, REAL, 1) + b"\x40\0\0\0" + b"\0" * 4,
-        b"\x02\0"
-        + struct.pack("<HHI", 0x0112, 3, 1)
-        + b"\x06\0\0\0"
-        + struct.pack("<HHI", 0x0100, TEXT, 2)
-        + b"a\0\0\0",
+        b"\x01\0" + entry(0x0112, SHORT, 0xFFFFFFFF, b"\x06\0\0\0"),
+        b"\x02\0" + ON_ITS_SIDE + entry(0x011A, TEXT, 4, b"abc\0"),
+        b"\x01\0" + entry(0x0112, TEXT, 4, b"abc\0"),
+        b"\x01\0" + entry(0x0112, REAL, 1, b"\x40\0\0\0" + b"\0" * 4),
+        b"\x02\0" + ON_ITS_SIDE + entry(0x0100, TEXT, 2, b"a\0\0\0"),
     ],
     ids=["garbage", "too many", "wrong kinds", "a word", "a real number", "a width in words"],
 )

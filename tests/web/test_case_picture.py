@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 import io
 import re
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from fastapi.testclient import TestClient
@@ -181,6 +183,29 @@ def test_a_foreign_form_a_stranger_and_a_visitor_upload_nothing(
     foreign = {"Sec-Fetch-Site": "cross-site"}
     assert operator.post(page, data=right, files=files, headers=foreign).status_code == 403
     assert case_of(world, ref).uploaded is None
+
+
+def test_of_what_a_stranger_sends_nothing_is_read(ref: str, client: TestClient) -> None:
+    """Who may not upload is told so before their ten megabytes are taken."""
+    read: list[bytes] = []
+    said: list[Any] = []
+
+    async def receive() -> Any:
+        read.append(b"x" * 100_000)
+        return {"type": "http.request", "body": read[-1], "more_body": True}
+
+    async def send(message: Any) -> None:
+        said.append(message)
+
+    host = urlsplit(str(client.base_url))
+    asked = [(b"host", host.netloc.encode()), (b"content-type", b"multipart/form-data; boundary=b")]
+    scope = {
+        "type": "http", "method": "POST", "path": f"/cases/{ref}/picture", "raw_path": b"", "query_string": b"",
+        "headers": asked, "scheme": host.scheme, "http_version": "1.1", "client": ("127.0.0.1", 5), "root_path": "",
+        "server": ("127.0.0.1", 80),
+    }  # fmt: skip
+    asyncio.run(client.app(scope, receive, send))  # type: ignore[arg-type]
+    assert (said[0]["status"], read) == (401, [])
 
 
 def test_a_refused_picture_says_why_and_a_stale_page_confirms_nothing(
