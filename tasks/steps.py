@@ -163,13 +163,16 @@ def recheck_job(ref: str) -> None:
 
 @step(StepName.MAKE_THE_PROOF, "J7, J8", due=lambda case: case.look is not None and not case.is_closed)
 def make_the_proof(ref: str) -> None:
-    """J7, J8: one file that states why the closure is allowed. Refused with what is missing."""
+    """J7, J8: one file that states why the closure is allowed. Refused with what is missing, and what the policy takes
+    no more."""
+    pictures.refuse_unwanted(load_case(ref), services().policy.closing, services().links)
     proving.make_proof(services().ledger, services().files, services().proofs, ref)
 
 
 @step(StepName.CLOSE_THE_CASE, "J7, J8", due=lambda case: case.proof is not None and not case.is_closed)
 def close_the_case(ref: str) -> None:
     """J7, J8: attach the proof, then close; the store refuses it without a proof of this opening."""
+    pictures.refuse_unwanted(load_case(ref), services().policy.closing, services().links)
     proving.close(services().ledger, services().vault, services().effects, load_desk(), ref)
     show_the_proof(load_case(ref))
 

@@ -95,6 +95,8 @@ class Code(StrEnum):
     """The platform has no page of a run, and the policy takes no picture of one that Caseproof rendered (J7)."""
     PICTURE_WAITS = "picture_waits"
     """A picture that a person uploaded waits for somebody else's eyes."""
+    PICTURE_UNWANTED = "picture_unwanted"
+    """The policy takes no picture of the kind that the case has, any more (J7)."""
     NOT_SEEN = "not_seen"
     """The other system took the request and shows no sign of it."""
     PROOF_NOT_MADE = "proof_not_made"

@@ -324,7 +324,10 @@ class KeptPaused(Answering):
 
 
 class RunStarted(TypedDict):
-    """The run that carries out the decision, and what for."""
+    """The run that carries out the decision, and what for.
+
+    ``started_by`` says whose it is (``Starter``); of a person's, ``said_by`` is who said that it was run.
+    """
 
     run: Named
     purpose: str
@@ -332,6 +335,8 @@ class RunStarted(TypedDict):
     name: NotRequired[str]
     job: NotRequired[Named]
     key: NotRequired[Named]
+    started_by: NotRequired[str]
+    said_by: NotRequired[str]
 
 
 class RunVerified(TypedDict):
@@ -420,6 +425,15 @@ class PictureConfirmed(Photographed):
 
 class PictureRefused(TypedDict):
     """Why an uploaded picture does not count."""
+
+    run: Named
+    evidence: Named
+    why: str
+    known_by: str
+
+
+class PictureTakenBack(TypedDict):
+    """Why the picture in force, which was confirmed or of a page of ours, counts no more."""
 
     run: Named
     evidence: Named

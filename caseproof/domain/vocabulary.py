@@ -75,6 +75,14 @@ WAYS = {
 }
 
 
+class Starter(StrEnum):
+    """Who started the run that proves it; events of before it was written down say nothing."""
+
+    CASEPROOF = "caseproof"
+    PERSON = "a person"
+    """On the platform, which does not let Caseproof start one."""
+
+
 class Picture(StrEnum):
     """What a picture of a run is; events of before there were other kinds say nothing, and mean the first."""
 

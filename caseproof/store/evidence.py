@@ -46,6 +46,11 @@ class EvidenceList:
         found = self._connection.execute(_query().where(evidence.c.digest == digest).order_by(cases.c.id)).first()
         return _row(found) if found else None
 
+    def cases_with(self, digest: str) -> list[str]:
+        """The cases that have this very file, oldest first."""
+        query = select(cases.c.ref).join_from(evidence, cases).where(evidence.c.digest == digest).order_by(cases.c.id)
+        return [str(ref) for (ref,) in self._connection.execute(query)]
+
     def named(self) -> dict[str, str]:
         """Every file that the store names: by its digest, what it is, for people."""
         of_cases = select(evidence.c.digest, evidence.c.name, cases.c.ref).join_from(evidence, cases)

@@ -10,11 +10,17 @@ from fastapi.responses import RedirectResponse
 
 from caseproof.config.policy import Policy
 from caseproof.domain.errors import BadInput, CaseproofError, NotAllowed
-from caseproof.domain.job_failure.pictures import may_be_uploaded, waiting_picture, why_no_page
+from caseproof.domain.job_failure.pictures import may_be_taken_back, may_be_uploaded, waiting_picture, why_no_page
 from caseproof.domain.people import same_person
 from caseproof.domain.vocabulary import BY_LOGIN
 from caseproof.procedure.answers.answering import as_typed
-from caseproof.procedure.closing.pictures import LONGEST_SAYS, confirm_picture, refuse_uploaded, upload_picture
+from caseproof.procedure.closing.pictures import (
+    LONGEST_SAYS,
+    confirm_picture,
+    refuse_uploaded,
+    take_back,
+    upload_picture,
+)
 from caseproof.procedure.core.logins import TeamLogins
 from caseproof.procedure.core.parts import EvidenceFiles, Ledger
 from caseproof.store import UnknownCase
@@ -27,7 +33,7 @@ from caseproof.web.multipart import ASentFile, SentFile
 from caseproof.web.who import ActingPerson, person_of
 
 PURPOSE = "picture"
-_FORMS = ("upload", "confirm", "refuse")
+_FORMS = ("upload", "confirm", "refuse", "back")
 _TYPED = ("run", "says", "why")
 
 
@@ -53,6 +59,7 @@ class PicturePages:
         is_mine = waiting is not None and person is not None and same_person(waiting.actor, person.name)
         what = {
             "case": case, "waiting": waiting, "is_mine": is_mine, "may": may_be_uploaded(case), "do": do,
+            "may_back": may_be_taken_back(case),
             "why": why_no_page(case), "allowed": self.policy().closing.uploaded_pictures, "longest": LONGEST_SAYS,
             "typed": {**dict.fromkeys(_TYPED, ""), **(typed or {})},
         }  # fmt: skip
@@ -72,6 +79,11 @@ class PicturePages:
             case "refuse":
                 refuse_uploaded(
                     self.ledger, team, ref, evidence=evidence, why=typed["why"], by=by, known_by=BY_LOGIN
+                )  # fmt: skip
+            case "back":
+                leads = tuple(self.policy().ladder.leads.values())
+                take_back(
+                    self.ledger, team, leads, ref, evidence=evidence, why=typed["why"], by=by, known_by=BY_LOGIN
                 )  # fmt: skip
             case _:
                 raise BadInput("It is not clear what is to be done.", "Use one of the buttons.")

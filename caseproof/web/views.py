@@ -19,7 +19,7 @@ from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
-from caseproof.domain.job_failure.pictures import kind_of_picture, may_be_uploaded, waiting_picture
+from caseproof.domain.job_failure.pictures import kind_of_picture, may_be_taken_back, may_be_uploaded, waiting_picture
 from caseproof.domain.payloads import Noted
 from caseproof.domain.support.conditions import linked_jobs
 from caseproof.domain.support.procedure import SUPPORT
@@ -164,17 +164,21 @@ class ShownAnswer:
 @dataclass(frozen=True, slots=True)
 class PictureView:
     """Beside the picture of the run's own page: one that ``waits`` for somebody else's eyes, whether one ``may`` be
-    uploaded, and the upload of the picture in force, if it is one ``by_hand``."""
+    uploaded, and the upload of the picture in force, if it is one ``by_hand``; of what ``page`` it is otherwise, and
+    whether people ``may_back`` out of it."""
 
     waits: Fact | None
     may: bool
     by_hand: Fact | None
+    page: str
+    may_back: bool
 
 
 def picture_of(case: Case) -> PictureView:
     """What the page shows of pictures that people upload."""
     by_hand = case.uploaded if kind_of_picture(case) is Picture.UPLOADED else None
-    return PictureView(waiting_picture(case), may_be_uploaded(case), by_hand)
+    page = kind_of_picture(case).page
+    return PictureView(waiting_picture(case), may_be_uploaded(case), by_hand, page, may_be_taken_back(case))
 
 
 @dataclass(frozen=True, slots=True)

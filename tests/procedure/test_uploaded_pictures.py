@@ -6,11 +6,13 @@ import io
 import json
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from PIL import Image, ImageDraw
 
+from caseproof.config.policy import ClosingPolicy
 from caseproof.domain.closure import closure_blockers
 from caseproof.domain.codes import Code
 from caseproof.domain.errors import BadInput, CaseproofError, NotAllowed
@@ -22,7 +24,16 @@ from caseproof.evidence.screenshot import NotTheRun, ScreenshotFailed
 from caseproof.evidence.uploaded_picture import as_kept
 from caseproof.platforms.abilities import Ability, Lack, all_but
 from caseproof.platforms.base import PlatformCannot, PlatformRefused
-from caseproof.procedure.closing.pictures import PictureWaits, confirm_picture, refuse_uploaded, upload_picture
+from caseproof.procedure.closing.deciding import review
+from caseproof.procedure.closing.pictures import (
+    PictureUnwanted,
+    PictureWaits,
+    confirm_picture,
+    refuse_uploaded,
+    take_back,
+    upload_picture,
+)
+from tests.support.fakes import FAKE_ABILITIES
 from tests.support.world import DECIDER, REVIEWER, World
 
 NO_PAGE = Lack("It shows its deliveries to nobody.", "A person shows a picture of the receiver's record.")
@@ -249,6 +260,140 @@ def test_the_policy_may_switch_it_off_also_between_the_upload_and_the_confirmati
         "closing.uploaded_pictures",
     )
     assert on.case(ref).photo is None
+
+
+def take_it_back(world: World, ref: str, *, by: str = REVIEWER, leads: tuple[str, ...] = (), **more: Any) -> None:
+    here, photo = world.services, world.case(ref).photo
+    assert photo is not None
+    asked = {"evidence": photo["evidence"], "why": "It is of the test shop.", "known_by": BY_LOGIN} | more
+    take_back(here.ledger, here.policy.team, leads, ref, by=by, **asked)
+
+
+def comments(world: World, ref: str) -> list[str]:
+    fact = world.case(ref).ticket
+    assert fact is not None
+    return [one.text for one in world.desk.comments(fact["ticket"])]
+
+
+def switched_off(world: World) -> None:
+    """From now on the policy takes no uploaded picture."""
+    off = world.policy.model_copy(update={"closing": ClosingPolicy(uploaded_pictures=False)})
+    world.services = replace(world.services, policy=off)
+
+
+@pytest.mark.parametrize("until", ["attach", "proof"])
+def test_a_confirmed_picture_closes_nothing_once_the_policy_takes_none(world: World, ref: str, until: str) -> None:
+    confirm(world, ref, upload(world, ref))
+    world.walk(ref, until=until)
+    switched_off(world)
+    with pytest.raises(PictureUnwanted, match=r"takes none any more \(closing\.uploaded_pictures\)") as refused:
+        world.walk(ref)
+    assert f"/cases/{ref}/picture" in refused.value.next_action
+    case = world.case(ref)
+    assert (case.is_closed, case.trouble and case.trouble["code"]) == (False, Code.PICTURE_UNWANTED)
+    take_it_back(world, ref)
+    world.platform.abilities = FAKE_ABILITIES  # the page can be photographed by now
+    assert world.walk(ref).is_closed
+    assert world.count(ref, Kind.PHOTOGRAPHED) == 1
+
+
+def test_a_confirmed_picture_is_taken_back_with_its_review_and_the_next_one_is_reviewed_again(
+    world: World, ref: str
+) -> None:
+    first = upload(world, ref)
+    confirm(world, ref, first)
+    world.walk(ref, until="look")
+    assert world.case(ref).state is State.REVIEWED
+    take_it_back(world, ref)
+    case = world.case(ref)
+    assert (case.state, case.photo, case.uploaded, case.review, case.proof) == (State.VERIFIED, None, None, None, None)
+    assert {"pictured", "reviewed"} <= {b.code for b in closure_blockers(case)}
+    confirm(world, ref, upload(world, ref))  # the very same one: it was right after all
+    assert world.walk(ref).is_closed
+    assert world.count(ref, Kind.REVIEW_APPROVED) == 2
+    told = " ".join(comments(world, ref))
+    assert f"taken back by {REVIEWER}" in told
+    assert "It is of the test shop." in told
+    assert told.count("confirmed by") == 2, "both confirmations are told"
+    proof = json.loads(world.proof(ref).read_bytes())
+    assert [check for check in verify_proof(world.proof(ref)) if not check.ok] == []
+    assert proof["picture"]["sha256"] == first
+
+
+def test_who_may_take_a_confirmed_picture_back_and_what_is_none(make_world: Callable[..., World]) -> None:
+    world = make_world(team=[DECIDER, REVIEWER, "another one", "a lead"])
+    ref = stuck(world)
+    confirm(world, ref, upload(world, ref))
+    no(lambda: take_it_back(world, ref, by="another one", leads=("a lead",)), DECIDER, REVIEWER, "a lead")
+    no(lambda: take_it_back(world, ref, by="a stranger"), "a stranger", kind=CaseproofError)
+    no(lambda: take_it_back(world, ref, known_by=BY_FORM), "logged in")
+    no(lambda: take_it_back(world, ref, why=" "), "needs a reason", kind=BadInput)
+    no(lambda: take_it_back(world, ref, evidence="0" * 64), "counts in", "no more")
+    for by in (DECIDER, " TEAM LEAD ", "a lead"):
+        take_it_back(world, ref, by=by, leads=("a lead",))
+        confirm(world, ref, upload(world, ref))
+    take_it_back(world, ref, by="another one")  # no lead is named, so that nobody has to be waited for
+    confirm(world, ref, upload(world, ref))
+    assert world.walk(ref).is_closed
+    no(lambda: take_it_back(world, ref), ref)
+
+
+def test_the_picture_of_the_run_s_own_page_is_not_taken_back(world: World) -> None:
+    ref = world.open()
+    world.walk(ref, until="photo")
+    no(lambda: take_it_back(world, ref), "own page", "send the case back")
+
+
+def test_a_review_of_a_picture_that_was_taken_back_meanwhile_approves_nothing(world: World, ref: str) -> None:
+    confirm(world, ref, upload(world, ref))
+    world.walk(ref, until="attach")
+    take_it_back(world, ref)
+    here = world.services
+    no(
+        lambda: review(here.ledger, here.policy.team, ref, approved=True, by=REVIEWER, remark="", question=None),
+        "taken back",
+    )
+    confirm(world, ref, upload(world, ref))
+    assert world.walk(ref).is_closed
+
+
+def test_one_picture_is_not_that_of_two_cases(world: World, ref: str) -> None:
+    """Whoever uploads it a second time chose the wrong file, or makes do with what is at hand."""
+    other_job = world.platform.add("offers/feed-b").id
+    other = world.open(other_job)
+    with pytest.raises(PlatformCannot):
+        world.walk(other)
+    verified = world.case(other).verified
+    assert verified is not None
+    there = {"run": verified["run"]}
+    evidence = upload(world, ref)
+    no(lambda: upload(world, other, **there), f"is the one of {ref}", "one picture shows one run")
+    assert world.case(other).uploaded is None
+    refuse(world, ref, evidence)
+    upload(world, other, **there)  # it was this case's all the time
+    no(lambda: upload(world, ref), f"is the one of {other}")
+    upload(world, ref, picture("otter-run-1 Succeeded, of this shop"))
+    confirm(world, other, evidence)
+    assert world.walk(other).is_closed
+    no(lambda: upload(world, ref), f"is the one of {other}")
+
+
+def test_of_two_cases_that_got_one_picture_in_the_same_moment_neither_s_is_confirmed(world: World, ref: str) -> None:
+    other = world.open(world.platform.add("offers/feed-b").id)
+    with pytest.raises(PlatformCannot):
+        world.walk(other)
+    verified = world.case(other).verified
+    assert verified is not None
+    evidence = upload(world, ref)
+    world.services.ledger.record(
+        other, Kind.PICTURE_UPLOADED, DECIDER, run=verified["run"], evidence=evidence, thumbnail=evidence, says="s",
+        why="w", known_by=BY_LOGIN,
+    )  # fmt: skip
+    world.services.files.keep(other, as_kept(picture()), "uploaded-1.png", "image/png")
+    for one, another in ((ref, other), (other, ref)):
+        no(lambda one=one: confirm(world, one, evidence), f"is the one of {another}")  # type: ignore[misc]
+    refuse(world, other, evidence)
+    confirm(world, ref, evidence)
 
 
 def test_an_upload_is_in_no_place_of_reading_the_run_back(world: World) -> None:

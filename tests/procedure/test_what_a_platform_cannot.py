@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from caseproof.domain.codes import Code
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
+from caseproof.evidence.proof import verify_proof
 from caseproof.platforms.abilities import Ability, Lack
 from caseproof.platforms.base import PlatformCannot, RunState
 from tests.support.fakes import FAKE_ABILITIES
@@ -104,6 +107,38 @@ def test_where_none_can_be_started_a_person_runs_it_there_and_that_run_is_verifi
     assert case.verified is not None
     assert case.verified["run"] == by_hand.id
     assert world.platform.faulty.did("start_run") == 0
+    proof = json.loads(world.proof(ref).read_bytes())
+    said = f"That run was started on the platform, by a person as {DECIDER} said, and not by Caseproof."
+    assert said in proof["statement"]
+    assert (proof["run"]["started_by"], proof["run"]["said_by"]) == ("a person", DECIDER)
+    assert said in on_the_ticket(world, ref)
+    assert [check for check in verify_proof(world.proof(ref)) if not check.ok] == []
+
+
+def on_the_ticket(world: World, ref: str) -> str:
+    fact = world.case(ref).ticket
+    assert fact is not None
+    return " ".join(one.text for one in world.desk.comments(fact["ticket"]))
+
+
+def test_of_a_run_that_caseproof_started_the_proof_and_the_ticket_say_so(world: World) -> None:
+    ref = world.closed()
+    proof = json.loads(world.proof(ref).read_bytes())
+    assert "Caseproof started that run." in proof["statement"]
+    assert proof["run"]["started_by"] == "caseproof"
+    assert "Caseproof started that run." in on_the_ticket(world, ref)
+
+
+def test_that_something_else_was_put_right_says_of_no_run_that_it_is_a_person_s(world: World) -> None:
+    without(world, Ability.RUN, Ability.KEYED_RUN)
+    ref = world.open()
+    says(world, ref, "run it again, or remove it", Ability.RUN)
+    world.clock.move(minutes=1)
+    world.platform.add_run(JOB, RunState.SUCCEEDED)  # whose, nobody said
+    world.services.ledger.record(ref, Kind.TROUBLE_OVER, DECIDER, step="note on the ticket", remark="The desk is back.")
+    with pytest.raises(PlatformCannot):
+        world.walk(ref)
+    assert world.case(ref).run is None
 
 
 def test_a_person_who_says_so_and_ran_nothing_is_asked_again(world: World) -> None:

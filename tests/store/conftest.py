@@ -121,6 +121,7 @@ class Make:
                 "url": "https://example.com", "uploaded_by": "operator", "why": "no page", "known_by": "login",
             },
             Kind.PICTURE_REFUSED: {"run": run, "evidence": file, "why": "another run", "known_by": "login"},
+            Kind.PICTURE_TAKEN_BACK: {"run": run, "evidence": file, "why": "another run", "known_by": "login"},
             Kind.ATTACHED: {"ticket": "T-000001", "evidence": photo, "name": "run.png"},
             Kind.REVIEW_REJECTED: {"why": "Another run."},
             Kind.LOOKED_AGAIN: {"failed": [], "evidence": file},

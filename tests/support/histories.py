@@ -321,19 +321,22 @@ class Teller:
             other = {"run": run, "evidence": digest(f"another than {self.photo}")}
             self.add(Kind.PICTURE_UPLOADED, DECIDER, **other, **brought)
             self.add(Kind.PICTURE_REFUSED, REVIEWER, **other, why="Another run.", known_by=BY_LOGIN)
-        self.add(Kind.PICTURE_UPLOADED, DECIDER, **about, **brought)
-        self.add(
-            Kind.PICTURE_CONFIRMED,
-            REVIEWER,
-            **about,
-            **said,
-            taken_at=self.now.isoformat(),
-            names_run=True,
-            names_success=True,
-            url="",
-            uploaded_by=DECIDER,
-            thumbnail=small,
-        )
+        for again in (True, False) if self.plan.chatter else (False,):
+            self.add(Kind.PICTURE_UPLOADED, DECIDER, **about, **brought)
+            self.add(
+                Kind.PICTURE_CONFIRMED,
+                REVIEWER,
+                **about,
+                **said,
+                taken_at=self.now.isoformat(),
+                names_run=True,
+                names_success=True,
+                url="",
+                uploaded_by=DECIDER,
+                thumbnail=small,
+            )
+            if again:
+                self.add(Kind.PICTURE_TAKEN_BACK, REVIEWER, **about, why="The wrong one.", known_by=BY_LOGIN)
         self.add(Kind.TROUBLE_OVER, step=str(StepName.PHOTOGRAPH_THE_RUN))
 
     def attach(self) -> None:

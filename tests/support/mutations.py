@@ -344,6 +344,10 @@ INSERTS: Mapping[str, tuple[Kind, Mapping[str, Any]]] = {
         {"run": "run-1", "evidence": OTHER, "thumbnail": OTHER, "says": "s", "why": "w", "known_by": "login"},
     ),
     "an upload refused": (K.PICTURE_REFUSED, {"run": "run-1", "evidence": OTHER, "why": "w", "known_by": "login"}),
+    "a picture taken back": (
+        K.PICTURE_TAKEN_BACK,
+        {"run": "run-1", "evidence": OTHER, "why": "w", "known_by": "login"},
+    ),
     "an upload confirmed": (
         K.PICTURE_CONFIRMED,
         {

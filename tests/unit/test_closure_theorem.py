@@ -132,7 +132,7 @@ def what_the_rules_miss(history: History) -> str:
         return "the proof was made of another history"
     if says(proof, "rule") != ("J7" if choice == str(Decision.AFTER_FIX) else "J8"):
         return "the proof says another rule"
-    for photo in all_of(Kind.PHOTOGRAPHED, Kind.PICTURE_CONFIRMED, after=start):
+    for photo in all_of(Kind.PHOTOGRAPHED, Kind.PICTURE_CONFIRMED, after=max(start, last(Kind.PICTURE_TAKEN_BACK))):
         taken = _aware(says(photo, "taken_at"))
         shows = says(photo, "names_run") is True and says(photo, "names_success") is True
         if not shows or says(photo, "run") != says(read, "run") or taken is None or taken < ended:
@@ -167,7 +167,9 @@ def _is_of_two(history: History, read: int, confirmed: int) -> bool:
         i for i, e in enumerate(history)
         if i > read and e.kind is Kind.TROUBLE and e.data["step"] == "photograph the run" and e.data["code"] in for_good
     ]  # fmt: skip
-    uploads = [i for i, e in enumerate(history[:confirmed]) if why and i > why[0] and e.kind is Kind.PICTURE_UPLOADED]
+    back = [i for i, e in enumerate(history[:confirmed]) if e.kind is Kind.PICTURE_TAKEN_BACK]
+    since = max([*why[:1], *back], default=-1) if why else confirmed
+    uploads = [i for i, e in enumerate(history[:confirmed]) if i > since and e.kind is Kind.PICTURE_UPLOADED]
     by = history[confirmed]
     return any(
         all(history[i].data[name] == by.data[name] for name in ("run", "evidence"))

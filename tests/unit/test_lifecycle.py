@@ -32,6 +32,8 @@ STORY = [
     ("reviewed", "review_rejected", "opened", "J2"),
     ("reviewed", "failed_again", "opened", "J2"),
     ("reviewed", "closed", "closed", "J7, J8"),
+    ("verified", "picture_taken_back", "verified", "J7"),
+    ("reviewed", "picture_taken_back", "verified", "J7"),
     ("closed", "reopened", "opened", "J2"),
 ]
 
@@ -56,6 +58,7 @@ REFUSED = [
     ("waiting", "cause_left_open", "J5: the retailer was told already"),
     ("closed", "incident_joined", "about a closed case nothing is decided"),
     ("verified", "recovery_told", "J11: nobody is told that it works before the case is closed"),
+    ("closed", "picture_taken_back", "J7: what the closing rests on stays as it was"),
     ("running", "change_validated", "J8: the change is looked at before the decision, or in the review"),
     ("closed", "change_validated", "J8: what the closing rests on was there before it"),
 ]

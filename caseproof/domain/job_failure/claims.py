@@ -8,7 +8,7 @@ from caseproof.domain import payloads as says
 from caseproof.domain.case import Case, FactOf
 from caseproof.domain.errors import BadInput
 from caseproof.domain.job_failure.pictures import claims_of, kind_of_picture
-from caseproof.domain.vocabulary import Decision, Picture
+from caseproof.domain.vocabulary import Decision, Picture, Starter
 
 
 def claims(case: Case) -> dict[str, Any]:
@@ -19,11 +19,12 @@ def claims(case: Case) -> dict[str, Any]:
     removal = case.decided is Decision.REMOVE
     return {
         "kind": "removal" if removal else "reactivation",
-        "statement": " ".join([_statement(case, verified["name"], removal), *_of_the_picture(case)]),
+        "statement": " ".join([_statement(case, verified["name"], removal), *_whose(case), *_of_the_picture(case)]),
         "job": {name: case.facts.get(name) for name in ("platform", "job", "job_name", "retailer", "marketplace")},
         "run": {
             name: verified.get(name) for name in ("run", "purpose", "name", "said", "url", "started_at", "ended_at")
-        },
+        }
+        | ({name: case.run[name] for name in ("started_by", "said_by") if name in case.run.data} if case.run else {}),
         **claims_of(case),
         "confirmations": [
             {
@@ -41,6 +42,23 @@ def claims(case: Case) -> dict[str, Any]:
             if fact is not None
         ],
     }
+
+
+def whose_run(case: Case) -> str:
+    """Who started the run that proves it; "" of events from before that was written down."""
+    run = case.run
+    match run.get("started_by") if run is not None else None:
+        case Starter.CASEPROOF:
+            return "Caseproof started that run."
+        case Starter.PERSON if run is not None:
+            return (
+                f"That run was started on the platform, by a person as {run.get('said_by')} said, and not by Caseproof."
+            )
+    return ""
+
+
+def _whose(case: Case) -> list[str]:
+    return [said] if (said := whose_run(case)) else []
 
 
 def _of_the_picture(case: Case) -> list[str]:

@@ -264,6 +264,15 @@ class Kind(EventKind):
         rule="J7, J8",
         logged=Logged.AS_A_WARNING,
     )
+    PICTURE_TAKEN_BACK = "picture_taken_back", Spec(
+        says=says.PictureTakenBack,
+        # Whoever reviewed it approved of a picture that counts no more: the next one is reviewed again.
+        moves=_moves(State.VERIFIED, State.REVIEWED, to=State.VERIFIED, rule="J7"),
+        voids=("photo", "uploaded", "review", "look", "proof"),
+        sentence="Picture of the run taken back: {why}",
+        rule="J7, J8",
+        logged=Logged.AS_A_WARNING,
+    )
     PHOTO_REFUSED = "photo_refused", Spec(
         says=says.PhotoRefused,
         noted_in=_PROVING,

@@ -16,7 +16,8 @@ from caseproof.domain.owing import Debt, Owed, given_up, is_given_up, step_in_tr
 
 WORDS = frozenset({Kind.CONFIRMATION_RECEIVED, Kind.REPLY_RECEIVED, Kind.CONFIRMATION_REFUSED, Kind.WORD_AGREED})
 """What came from the retailer, and what became of it: the ticket tells it."""
-_TOLD = WORDS | {Kind.PICTURE_CONFIRMED}
+_PICTURES = frozenset({Kind.PICTURE_CONFIRMED, Kind.PICTURE_TAKEN_BACK})
+_TOLD = WORDS | _PICTURES
 """What the ticket is told in a comment, once each."""
 _ALARMS = frozenset({Kind.STOP_DID_NOT_HOLD, Kind.REOPENED})
 """What the team hears at once, whatever waits for it."""
@@ -35,9 +36,10 @@ def note_key(case: Case, fact: Fact) -> str:
     if fact.event.kind not in _TOLD:
         return note_key_of(case, fact)
     key = f"{case.ref}/note/{fact.event.kind}/{fact.get('evidence')}"
-    if fact.get("code") != MessageCode.NOT_AGREED:
+    if fact.get("code") != MessageCode.NOT_AGREED and fact.event.kind not in _PICTURES:
         return key
-    # The same message may have been refused before, by the inbox or by a no to it: this no is news all the same.
+    # The same message may have been refused before, by the inbox or by a no to it: this no is news all the same. And a
+    # picture that was taken back may be confirmed again.
     before = (one for one in case.every(fact.event.kind) if one.seq < fact.seq)
     return f"{key}/{fact.seq}" if any(one.get("evidence") == fact.get("evidence") for one in before) else key
 

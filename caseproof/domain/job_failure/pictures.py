@@ -54,6 +54,18 @@ def waiting_picture(case: Case) -> FactOf[says.PictureUploaded] | None:
     return case.uploaded if case.photo is None and case.verified is not None else None
 
 
+def shows(case: Case, evidence: str) -> bool:
+    """Whether somebody uploaded this very picture to the case, and nobody refused it or took it back since."""
+    said: list[Fact] = [
+        fact
+        for payload in (says.PictureUploaded, says.PictureConfirmed, says.PictureRefused, says.PictureTakenBack)
+        for fact in case.all_of(payload)
+        if fact["evidence"] == evidence
+    ]
+    last = max(said, key=lambda fact: fact.seq, default=None)
+    return last is not None and last.says(says.PictureRefused) is None and last.says(says.PictureTakenBack) is None
+
+
 def is_of_two(case: Case, confirmed: FactOf[says.Photographed | says.PictureConfirmed]) -> bool:
     """Whether one person uploaded this very picture, where no page could be photographed, and another confirmed it."""
     uploaded = case.uploaded
@@ -71,6 +83,8 @@ def refuse_picture(case: Case, event: Event) -> None:
     for payload in (says.PictureConfirmed, says.PictureRefused):
         if event.says(payload) is not None:
             _refuse_word(case, event, confirms=payload is says.PictureConfirmed)
+    if event.says(says.PictureTakenBack) is not None:
+        _refuse_taking_back(case, event)
 
 
 def _refuse_upload(case: Case, event: Event, uploaded: says.PictureUploaded) -> None:
@@ -112,10 +126,30 @@ def _refuse_word(case: Case, event: Event, *, confirms: bool) -> None:
         )
 
 
+def may_be_taken_back(case: Case) -> bool:
+    """Whether the picture in force is one that people may take back: not that of the run's own page."""
+    return case.photo is not None and not case.is_closed and kind_of_picture(case) is not Picture.OWN_PAGE
+
+
+def _refuse_taking_back(case: Case, event: Event) -> None:
+    photo = case.photo
+    if photo is None or any(photo[name] != event.data[name] for name in ("run", "evidence")):
+        raise NotAllowed(
+            f"J7: the picture that you saw counts in {case.ref} no more.",
+            "Load the page again: it shows the one that does.",
+        )
+    if not may_be_taken_back(case):
+        raise NotAllowed(
+            f"J7: the picture of {case.ref} is one of the run's own page, which Caseproof took.",
+            "If it does not show what it should, send the case back in the review.",
+        )
+    _refuse_unknown(event)
+
+
 def _refuse_unknown(event: Event) -> None:
     if event.data.get("known_by") != BY_LOGIN:
         raise NotAllowed(
-            "J7: pictures are uploaded and confirmed by people who are logged in.",
+            "J7: pictures are uploaded, confirmed and taken back by people who are logged in.",
             "Do it on the case's page in the web app.",
         )
 

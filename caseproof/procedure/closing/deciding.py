@@ -170,6 +170,11 @@ def review(
                 f"{member} took the decision; the policy asks another person to review it.",
                 "Let another member of the team answer.",
             )
+        if case.photo is None:
+            raise NotAllowed(
+                f"J7: the picture of {case.ref} that was to be reviewed was taken back.",
+                "Wait for the next one: it is reviewed then.",
+            )
         seen = [ledger.event(Kind.CHANGE_VALIDATED, member, how=checked)] if checked.strip() else []
         return [*seen, ledger.event(Kind.REVIEW_APPROVED, member, remark=remark, **answer)]
 

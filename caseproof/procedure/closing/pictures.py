@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Sequence
 
 from caseproof.config.policy import ClosingPolicy
@@ -11,16 +12,38 @@ from caseproof.domain.decisions import require_member
 from caseproof.domain.errors import BadInput, CaseproofError, NotAllowed
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
-from caseproof.domain.job_failure.pictures import FOR_GOOD, may_be_uploaded, waiting_picture, why_no_page
+from caseproof.domain.job_failure.pictures import (
+    FOR_GOOD,
+    kind_of_picture,
+    may_be_uploaded,
+    shows,
+    waiting_picture,
+    why_no_page,
+)
 from caseproof.domain.job_failure.procedure import require_job_failure
 from caseproof.domain.payloads import PictureUploaded
+from caseproof.domain.people import same_person
+from caseproof.domain.vocabulary import Picture
 from caseproof.evidence.screenshot import thumbnail
 from caseproof.evidence.uploaded_picture import as_kept
 from caseproof.http.redaction import redact
-from caseproof.procedure.core.parts import EvidenceFiles, Ledger, Links
+from caseproof.procedure.core.parts import US, EvidenceFiles, Ledger, Links
 
 LONGEST_SAYS = 1000
 """How many characters may be said of a picture."""
+
+
+class PictureUnwanted(CaseproofError):
+    """The policy takes no picture of the kind that the case has, any more."""
+
+    code = Code.PICTURE_UNWANTED
+
+    def __init__(self, case: Case, links: Links, what: str, entry: str) -> None:
+        super().__init__(
+            f"J7: the picture of {case.ref} is {what}, and the policy takes none any more (closing.{entry}).",
+            f"Take it back ({picture_url(links, case)}) and have the run's own page photographed; or who answers for "
+            "the policy allows it again.",
+        )
 
 
 class PictureWaits(CaseproofError):
@@ -42,6 +65,17 @@ def refuse_while_waiting(case: Case, links: Links) -> None:
 def picture_url(links: Links, case: Case) -> str:
     """Where a picture is uploaded, and looked at."""
     return f"{links.case_url(case.ref)}/picture"
+
+
+def refuse_unwanted(case: Case, policy: ClosingPolicy, links: Links) -> None:
+    """Raise PictureUnwanted where the policy, as it is now, takes no picture of this kind (J7)."""
+    kind = kind_of_picture(case)
+    if case.photo is None or case.is_closed:
+        return
+    if kind is Picture.UPLOADED and not policy.uploaded_pictures:
+        raise PictureUnwanted(case, links, "uploaded by a person", "uploaded_pictures")
+    if kind is Picture.RENDERED and not policy.rendered_pages:
+        raise PictureUnwanted(case, links, f"of {kind.page}", "rendered_pages")
 
 
 def offer_upload(problem: CaseproofError, policy: ClosingPolicy, links: Links, case: Case) -> None:
@@ -75,6 +109,7 @@ def upload_picture(
             "Say which page or window it shows, in a sentence.",
         )
     png = as_kept(content)
+    _refuse_of_another_case(ledger, case.ref, hashlib.sha256(png).hexdigest())
     digest = files.keep(case.ref, png, f"uploaded-{case.attempt}.png", "image/png")
     small = files.keep(case.ref, thumbnail(png), f"uploaded-{case.attempt}-small.png", "image/png")
 
@@ -100,6 +135,7 @@ def confirm_picture(
     Raises NotOnTheTeam, and NotAllowed where no such picture waits, or whoever uploaded it is asked.
     """
     member = require_member(by, team)
+    _refuse_of_another_case(ledger, ref, evidence)
 
     def events(now: Case) -> Sequence[Event]:
         waiting = _shown(now, evidence)
@@ -124,11 +160,7 @@ def refuse_uploaded(
     Raises NotOnTheTeam, BadInput, and NotAllowed where no such picture waits.
     """
     member = require_member(by, team)
-    if not why.strip() or len(why) > LONGEST_SAYS:
-        raise BadInput(
-            f"Refusing a picture needs a reason of at most {LONGEST_SAYS} characters.",
-            "Say in a sentence what it does not show.",
-        )
+    _refuse_without_reason(why, "Refusing a picture")
 
     def events(now: Case) -> Sequence[Event]:
         waiting = _shown(now, evidence)
@@ -140,6 +172,55 @@ def refuse_uploaded(
         ]  # fmt: skip
 
     return ledger.change(ref, events)
+
+
+def take_back(
+    ledger: Ledger, team: Collection[str], leads: Collection[str], ref: str, *, evidence: str, why: str, by: str,
+    known_by: str,
+) -> Case:  # fmt: skip
+    """Say that the picture in force, of this digest, counts no more after all, and why; the case needs another one.
+
+    Whoever uploaded or confirmed it may, and the ``leads``; where there are none, everybody on the team. Raises
+    NotOnTheTeam, BadInput, and NotAllowed where there is no such picture, or somebody else is asked.
+    """
+    member = require_member(by, team)
+    _refuse_without_reason(why, "Taking a picture back")
+
+    def events(now: Case) -> Sequence[Event]:
+        photo = now.photo
+        run = photo["run"] if photo is not None else ""
+        theirs = [fact.actor for fact in (photo, now.uploaded) if fact is not None]
+        if leads and not any(same_person(member, one) for one in (*theirs, *leads)):
+            raise NotAllowed(
+                f"J7: whoever uploaded or confirmed the picture of {now.ref} takes it back, or a lead.",
+                f"Ask one of {', '.join(sorted({*theirs, *leads} - {US}))}; or send the case back in the review.",
+            )
+        return [
+            ledger.event(
+                Kind.PICTURE_TAKEN_BACK, member, run=run, evidence=evidence, why=redact(why.strip()), known_by=known_by
+            )
+        ]
+
+    return ledger.change(ref, events)
+
+
+def _refuse_without_reason(why: str, what: str) -> None:
+    if not why.strip() or len(why) > LONGEST_SAYS:
+        raise BadInput(
+            f"{what} needs a reason of at most {LONGEST_SAYS} characters.", "Say in a sentence what it does not show."
+        )
+
+
+def _refuse_of_another_case(ledger: Ledger, ref: str, evidence: str) -> None:
+    """One picture shows one run: whoever has it for two cases at once chose the wrong file for one of them."""
+    with ledger.store.reading() as uow:
+        others = [one for one in uow.evidence.cases_with(evidence) if one != ref]
+        other = next((one for one in others if shows(uow.cases.get(one), evidence)), None)
+    if other is not None:
+        raise NotAllowed(
+            f"J7: this very picture is the one of {other}, and one picture shows one run.",
+            f"Choose the picture of this case's run; where {other}'s is wrong, let it be refused or taken back there.",
+        )
 
 
 def _refuse_by_policy(policy: ClosingPolicy) -> None:

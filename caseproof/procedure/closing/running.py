@@ -11,14 +11,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from caseproof.config.clock import Clock
+from caseproof.domain import payloads as says
 from caseproof.domain.case import Case
 from caseproof.domain.closure import closure_blockers, is_fresh
-from caseproof.domain.codes import Code
+from caseproof.domain.codes import Code, StepName
 from caseproof.domain.decisions import NEEDS
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
-from caseproof.domain.vocabulary import Decision
+from caseproof.domain.vocabulary import Decision, Starter
 from caseproof.platforms.abilities import Ability
 from caseproof.platforms.base import (
     JobPlatform,
@@ -79,7 +80,14 @@ def start_run(ledger: Ledger, effects: Effects, runner: JobPlatform, ref: str) -
         by_hand = _run_by_a_person(runner, case)
         if by_hand is None:
             raise PlatformCannot(f"{job}: {lack.why}", f"{lack.instead} {OF_A_PERSON}")
-        started = {"run": by_hand.id, "name": by_hand.name, "url": by_hand.url}
+        run, said_by = by_hand
+        started = {
+            "run": run.id,
+            "name": run.name,
+            "url": run.url,
+            "started_by": str(Starter.PERSON),
+            "said_by": said_by,
+        }
         event = ledger.event(Kind.RUN_STARTED, purpose=purpose, job=job, **started)
         return ledger.change(ref, lambda now: [] if now.run else [event])
     key = f"{ref}:{purpose}:{case.attempt + 1}:{case.mark}"
@@ -100,17 +108,25 @@ def start_run(ledger: Ledger, effects: Effects, runner: JobPlatform, ref: str) -
     except (PlatformRefused, PlatformCannot, UnknownJob) as no:
         failed = ledger.event(Kind.RUN_FAILED, run="", code=str(no.code), why=f"The run could not be started. {no}")
         return ledger.change(ref, lambda now: [failed] if now.state is State.DECIDED else [])
-    event = ledger.event(Kind.RUN_STARTED, purpose=purpose, key=key, job=job, **found)
+    ours = str(Starter.CASEPROOF)
+    event = ledger.event(Kind.RUN_STARTED, purpose=purpose, key=key, job=job, started_by=ours, **found)
     return ledger.change(ref, lambda now: [] if now.run else [event])
 
 
-def _run_by_a_person(runner: JobPlatform, case: Case) -> Run | None:
-    """The newest run of the job since the decision, once somebody said that they ran it (the form of the trouble)."""
-    told = (one for one in case.events if one.kind is Kind.TROUBLE_OVER and one.actor != US)
-    if case.decision is None or not any(one.at >= case.decision.at for one in told):
+def _run_by_a_person(runner: JobPlatform, case: Case) -> tuple[Run, str] | None:
+    """The newest run of the job since the decision, once somebody said that they ran it, and who said so: whoever sent
+    the form of this very step. That another step was put right says nothing of a run."""
+    if case.decision is None:
+        return None
+    said = [
+        one.actor
+        for one in case.all_of(says.TroubleOver)
+        if one.seq > case.decision.seq and one["step"] == StepName.RUN_IT_AGAIN and one.actor != US
+    ]
+    if not said:
         return None
     runs = runner.runs_since(run_job(case), case.decision.at)
-    return runs[-1] if runs else None
+    return (runs[-1], said[-1]) if runs else None
 
 
 def await_run(

@@ -12,6 +12,7 @@ from caseproof.domain.aftermath import TOLD
 from caseproof.domain.case import Case, Fact
 from caseproof.domain.codes import Code
 from caseproof.domain.errors import CaseproofError
+from caseproof.domain.job_failure.claims import whose_run
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.owing import note_key, owes_ticket_closing, told_on_ticket
 from caseproof.domain.job_failure.pictures import kind_of_picture
@@ -166,6 +167,9 @@ def _note(links: Links, case: Case, fact: Fact) -> str:
             f"The picture of the run was uploaded by {by} and confirmed by {in_ticket(fact.actor)} ({at}), because no "
             f"page of the run can be photographed (J7): {why} {evidence}"
         )
+    if fact.event.kind is Kind.PICTURE_TAKEN_BACK:
+        why = in_ticket(fact["why"])
+        return f"The picture of the run was taken back by {in_ticket(fact.actor)} ({at}): {why} {evidence}"
     if fact.event.kind is Kind.WORD_AGREED:
         sender = in_ticket(fact["sender"])
         return f"{in_ticket(fact.actor)} agreed ({at}) that the word from {sender} counts all the same. {evidence}"
@@ -196,6 +200,12 @@ def _as_a_removal(case: Case) -> str:
         return ""
     where = in_ticket(case.facts.get("job_url") or case.facts["job"])
     return f" as a removal. {what_is_left(f'the page of the job, {where}').rstrip('.')}"
+
+
+def _whose(case: Case) -> str:
+    """Whose run it was, where that is known (J10)."""
+    said = whose_run(case) if case.procedure is JOB_FAILURE else ""
+    return f"{in_ticket(said)} " if said else ""
 
 
 def attach(
@@ -250,7 +260,7 @@ def close_ticket(ledger: Ledger, links: Links, desk: Desk, ref: str) -> Case:
     desk.comment(
         ticket,
         f"{ref}/closed/{case.opening}",
-        f"{ref} is closed{_as_a_removal(case)}. Proof: {links.evidence_url(case.proof['evidence'])}",
+        f"{ref} is closed{_as_a_removal(case)}. {_whose(case)}Proof: {links.evidence_url(case.proof['evidence'])}",
     )
     desk.set_status(ticket, TicketStatus.CLOSED)
     if desk.ticket(ticket).status is not TicketStatus.CLOSED:

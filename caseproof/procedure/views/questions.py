@@ -13,13 +13,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from caseproof.domain.case import Case, Fact
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.job_failure.cause import is_answered, is_neutral
+from caseproof.domain.job_failure.claims import whose_run
 from caseproof.domain.job_failure.conditions import owes_validation
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.pictures import kind_of_picture
 from caseproof.domain.procedure import Procedure, called
 from caseproof.domain.specs import EventKind
 from caseproof.domain.support.procedure import SUPPORT
-from caseproof.domain.vocabulary import Choice, Picture
+from caseproof.domain.vocabulary import Choice, Picture, Starter
 from caseproof.procedure.closing.running import what_is_left
 from caseproof.procedure.core.parts import US
 from caseproof.procedure.core.retailer_answer import came_by, doubts, notes
@@ -238,7 +239,7 @@ def what_to_review(case: Case, evidence_url: Callable[[str], str], only_at: str 
         f"[{plain(run['name'])}]({run['url']}) was read back as **{plain(run['said'])}** (J10), ended {ended}. "
         f"[Its picture]({picture}) is attached to the ticket (J7, J8):\n\n"
         f"![the page of the run]({picture})\n\n"
-        f"{_whose_picture(case)}"
+        f"{_whose_run(case)}{_whose_picture(case)}"
         f"{_what_is_left(case, run)}"
         f"**Now review: does the picture show this run, and that it {_ended_well(run)}?**{another}"
         f"{look_at_the_change(case)}"
@@ -254,6 +255,12 @@ def picture_in_words(case: Case) -> str:
     if kind is not Picture.UPLOADED or uploaded is None:
         return f"of {kind.page}, taken {photo['taken_at'][:16].replace('T', ' ')} UTC"
     return f"that {plain(uploaded.actor)} uploaded and {plain(photo.actor)} confirmed"
+
+
+def _whose_run(case: Case) -> str:
+    """Where it was no run of ours: whoever reviews it looks more closely."""
+    by_hand = case.run is not None and case.run.get("started_by") == Starter.PERSON
+    return f"{plain(whose_run(case))}\n\n" if by_hand else ""
 
 
 def _whose_picture(case: Case) -> str:
