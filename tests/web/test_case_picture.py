@@ -224,6 +224,36 @@ def test_a_refused_picture_says_why_and_a_stale_page_confirms_nothing(
     assert "It shows a test shop." in read(lead.get(f"/cases/{ref}").text)
 
 
+def test_whoever_confirmed_a_picture_takes_it_back_on_the_page(
+    world: Any, ref: str, people: Callable[[str], TestClient]
+) -> None:
+    operator = people("operator")
+    assert 'id="back"' not in operator.get(f"/cases/{ref}/picture").text
+    upload(operator, ref)
+    evidence = case_of(world, ref).uploaded["evidence"]
+    lead = people("team lead")
+    assert send(lead, ref, "confirm", evidence=evidence).status_code == 303
+    assert f"/cases/{ref}/picture#back" in lead.get(f"/cases/{ref}").text
+    refused = send(lead, ref, "back", evidence=evidence, why="")
+    assert (refused.status_code, "needs a reason" in read(refused.text)) == (422, True)
+    assert send(lead, ref, "back", evidence=evidence, why="It is <b>another</b> shop.").status_code == 303
+    assert (case_of(world, ref).photo, case_of(world, ref).uploaded) == (None, None)
+    page = lead.get(f"/cases/{ref}").text
+    assert "Picture of the run taken back: It is &lt;b&gt;another&lt;/b&gt; shop." in page
+    stale = send(lead, ref, "back", evidence=evidence, why="Twice.")
+    assert (stale.status_code, "no more" in read(stale.text)) == (422, True)
+
+
+def test_a_picture_of_a_rendered_page_is_not_called_the_platform_s_own(
+    world: Any, ref: str, people: Callable[[str], TestClient]
+) -> None:
+    photo = {"run": "r-1", "taken_at": world.tick().isoformat(), "evidence": "c" * 64, "names_run": True}
+    world.record(ref, Kind.PHOTOGRAPHED, **photo, names_success=True, url="", of="rendered")
+    page = people("operator").get(f"/cases/{ref}").text
+    assert "A page that Caseproof rendered from what the platform told" in read(page)
+    assert "platform's own page" not in html.unescape(page)
+
+
 def test_where_the_policy_says_so_or_a_page_can_be_photographed_there_is_no_form(
     world: Any, ref: str, people: Callable[[str], TestClient]
 ) -> None:
