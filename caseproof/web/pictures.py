@@ -56,10 +56,13 @@ class PicturePages:
         if case.ref != ref and error is None:
             return RedirectResponse(f"{self.forms.base}/cases/{case.ref}/picture")
         waiting, person = waiting_picture(case), person_of(request)
+        may_back = may_be_taken_back(case)
+        # What is wrong stands at its form; where that is there no more, at the top.
+        there = {"upload": True, "confirm": waiting is not None, "refuse": waiting is not None, "back": may_back}
         is_mine = waiting is not None and person is not None and same_person(waiting.actor, person.name)
         what = {
-            "case": case, "waiting": waiting, "is_mine": is_mine, "may": may_be_uploaded(case), "do": do,
-            "may_back": may_be_taken_back(case),
+            "case": case, "waiting": waiting, "is_mine": is_mine, "may": may_be_uploaded(case),
+            "do": do if there.get(do) else "", "may_back": may_back,
             "why": why_no_page(case), "allowed": self.policy().closing.uploaded_pictures, "longest": LONGEST_SAYS,
             "typed": {**dict.fromkeys(_TYPED, ""), **(typed or {})},
         }  # fmt: skip

@@ -222,6 +222,8 @@ def test_a_refused_picture_says_why_and_a_stale_page_confirms_nothing(
     assert send(lead, ref, "refuse", evidence=second, why="It shows a test shop.").status_code == 303
     assert case_of(world, ref).uploaded is None
     assert "It shows a test shop." in read(lead.get(f"/cases/{ref}").text)
+    gone = send(lead, ref, "confirm", evidence=second)
+    assert (gone.status_code, "no more" in read(gone.text)) == (422, True), "said also where its form is there no more"
 
 
 def test_whoever_confirmed_a_picture_takes_it_back_on_the_page(
