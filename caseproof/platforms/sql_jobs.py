@@ -3,7 +3,7 @@
 Three things make writing into somebody else's tables safe:
 
 - A statement is about one job. It runs in a transaction of its own, and where it touched more rows than that job has,
-  or did not do what it is for, the transaction is rolled back and told.
+  or something of another job, the transaction is rolled back and told.
 - A re-run is looked for by its key first, by one at a time; once it is written, it must be found under that key.
 - Every value is bound; what a query reads, it reads in a transaction that cannot write.
 """
@@ -39,7 +39,8 @@ from caseproof.platforms.base import (
 )
 from caseproof.platforms.sql_jobs_check import check_statements
 from caseproof.platforms.sql_jobs_database import Database
-from caseproof.platforms.sql_jobs_declaration import SqlDeclaration, word_of
+from caseproof.platforms.sql_jobs_declaration import SqlDeclaration, binds_of, word_of
+from caseproof.platforms.sql_jobs_others import counts_its_rows, other_jobs, other_runs, refuse_changes
 from caseproof.platforms.sql_jobs_tables import Table
 from caseproof.platforms.sql_jobs_times import Times
 
@@ -102,7 +103,7 @@ def abilities_of(declared: SqlDeclaration) -> PlatformAbilities:
         Ability.RESUME: has.resume,
         Ability.RUN: has.rerun,
         Ability.KEYED_RUN: has.rerun,
-        Ability.PARAMETERS: has.rerun and ":parameters" in has.rerun,
+        Ability.PARAMETERS: has.rerun and "parameters" in binds_of(has.rerun),
         Ability.REMOVE: has.remove,
     }
     return ABILITIES.lacking({ability: _LACKS[ability] for ability, is_there in there.items() if not is_there})
@@ -212,9 +213,12 @@ class SqlJobsClient:
 
     def remove(self, job_id: str) -> None:
         require(self, Ability.REMOVE, job_id)
-        with self._db.writing() as connection:
+        with self._db.writing(steady=True) as connection:
             if self._find(connection, job_id) is not None:
+                before = other_jobs(connection, self._jobs(connection), job_id)
                 self._write(connection, "remove", {"job": job_id}, most=self._declared.rows.remove, of=job_id)
+                after = other_jobs(connection, self._jobs(connection), job_id)
+                refuse_changes(before, after, "remove", job_id)
 
     # -- runs ------------------------------------------------------------------------------------------------
 
@@ -228,7 +232,11 @@ class SqlJobsClient:
             if known := self._by_key(connection, job_id, key):
                 return known
             values = {"job": job_id, "key": key, "parameters": json.dumps(dict(parameters or {}))}
+            may_do_more = not counts_its_rows(self._declared.statements.rerun or "")
+            before = other_jobs(connection, self._jobs(connection), job_id) if may_do_more else {}
             self._write(connection, "rerun", values, most=1, least=1, of=job_id)
+            if may_do_more:
+                refuse_changes(before, other_jobs(connection, self._jobs(connection), job_id), "rerun", job_id)
             found = self._by_key(connection, job_id, key)
             if found is None:
                 raise PlatformRefused(
@@ -361,11 +369,16 @@ class SqlJobsClient:
         return found[0] if found else None
 
     def _unfinished(self, connection: Connection, job_id: str) -> list[Run]:
-        runs, words = self._runs(connection), self._declared.states.words(*_UNFINISHED)
-        if not words:
-            return []
-        where = (runs.is_one("job", job_id), runs.is_one_of("state", words))
-        return [run for run in self._told(connection, runs, *where) if run.state in _UNFINISHED and run.job == job_id]
+        """The job's runs that are not over; one in a state that nobody knows is not, where it has no end."""
+        runs = self._runs(connection)
+        open_words, known = self._declared.states.words(*_UNFINISHED), self._meanings
+        unheard_of = runs.reads_as_none_of("state", known) & runs["ended"].is_(None)
+        may_go_on = runs.reads_as("state", open_words) | unheard_of
+        return [
+            run
+            for run in self._told(connection, runs, runs.is_one("job", job_id), may_go_on)
+            if run.job == job_id and (run.state in _UNFINISHED or run.said not in known)
+        ]
 
     # -- writing ---------------------------------------------------------------------------------------------
 
@@ -374,7 +387,17 @@ class SqlJobsClient:
         most = self._declared.rows.stop if name == "stop" else self._declared.rows.resume
         with self._db.writing() as connection:
             was = self._is_active(self._row(connection, job_id))
+            if was is not active and most == 1 and counts_its_rows(self._declared.statements.of(name) or ""):
+                count = self._write(connection, name, {"job": job_id}, most=most, of=job_id)
+                now = self._find(connection, job_id)
+                if count == 1 and now is not None and self._is_active(now) is active:
+                    return  # one row was touched, and this job's is the one
+                connection.rollback()
+        with self._db.writing(steady=True) as connection:
+            was = self._is_active(self._row(connection, job_id))
+            before = other_jobs(connection, self._jobs(connection), job_id)
             count = self._write(connection, name, {"job": job_id}, most=most, of=job_id)
+            refuse_changes(before, other_jobs(connection, self._jobs(connection), job_id), name, job_id)
             if count == 0 and was is not active:
                 raise PlatformRefused(
                     f"The declaration's `{name}` touched no row of {job_id}, which is {'' if was else 'not '}active.",
@@ -382,17 +405,28 @@ class SqlJobsClient:
                 )
 
     def _cancel_all(self, job_id: str) -> None:
-        statement = self._declared.statements.cancel or ""
         for _ in range(CANCEL_PASSES):
             with self._db.writing() as connection:
                 left = [run.id for run in self._unfinished(connection, job_id)]
                 if not left:
                     return
-                if ":run" not in statement:
-                    self._write(connection, "cancel", {"job": job_id}, most=len(left), of=job_id)
-                    continue
-                for run in left:
-                    self._write(connection, "cancel", {"job": job_id, "run": run}, most=1, of=f"the run {run}")
+                count = self._cancel(connection, job_id, left)
+                gone = set(left) - {run.id for run in self._unfinished(connection, job_id)}
+                if counts_its_rows(self._declared.statements.cancel or "") and count <= len(gone):
+                    continue  # as many rows were touched as runs of this job ended
+                connection.rollback()
+            with self._db.writing(steady=True) as connection:
+                before = other_runs(connection, self._runs(connection), job_id)
+                self._cancel(connection, job_id, [run.id for run in self._unfinished(connection, job_id)])
+                refuse_changes(before, other_runs(connection, self._runs(connection), job_id), "cancel", job_id)
+
+    def _cancel(self, connection: Connection, job_id: str, left: Sequence[str]) -> int:
+        """Let ``cancel`` do its work on these runs of the job; how many rows it touched."""
+        if "run" not in binds_of(self._declared.statements.cancel or ""):
+            return self._write(connection, "cancel", {"job": job_id}, most=len(left), of=job_id) if left else 0
+        return sum(
+            self._write(connection, "cancel", {"job": job_id, "run": run}, most=1, of=f"the run {run}") for run in left
+        )
 
     def _write(
         self, connection: Connection, name: str, values: Mapping[str, Any], *, most: int, least: int = 0, of: str

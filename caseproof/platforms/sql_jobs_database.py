@@ -112,9 +112,13 @@ class Database:
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """A transaction that is committed at the end, and rolled back where its body raises."""
-        with self._explained(), self._connect(writes=True) as connection:
+    def writing(self, *, steady: bool = False) -> Iterator[Connection]:
+        """A transaction that is committed at the end, and rolled back where its body raises.
+
+        A ``steady`` one sees of others what was there when it began: what differs later was written in it. Where
+        others write the same rows meanwhile, it is PlatformDown.
+        """
+        with self._explained(), self._connect(writes=True, steady=steady) as connection:
             yield connection
             connection.commit()
 
@@ -191,13 +195,13 @@ class Database:
         return {}
 
     @contextmanager
-    def _connect(self, *, writes: bool) -> Iterator[Connection]:
+    def _connect(self, *, writes: bool, steady: bool = True) -> Iterator[Connection]:
         if self._engine is None:
             self._engine = self._made()
         with self._engine.connect() as connection:
             options: dict[str, Any] = {_WRITES: writes}
             if self.kind == "postgresql":
-                level = "READ COMMITTED" if writes else "REPEATABLE READ"
+                level = "REPEATABLE READ" if steady else "READ COMMITTED"
                 options |= {"postgresql_readonly": not writes, "isolation_level": level}
             connection = connection.execution_options(**options)
             try:

@@ -13,9 +13,11 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
+    String,
     Subquery,
     TextualSelect,
     bindparam,
+    cast,
     column,
     func,
     literal,
@@ -80,6 +82,15 @@ class Table:
         """Whether a column is one of these values."""
         return self[ours].in_(bindparam(None, list(values), type_=NullType(), expanding=True))
 
+    def reads_as(self, ours: str, words: Collection[str]) -> ColumnElement[bool]:
+        """Whether a column's text is one of these words. Of an enumeration they need not be values: it may have others
+        by now, and would take the question for a mistake."""
+        return cast(self[ours], String).in_(bindparam(None, list(words), expanding=True))
+
+    def reads_as_none_of(self, ours: str, words: Collection[str]) -> ColumnElement[bool]:
+        """Whether a column's text is none of these words, or the column is empty."""
+        return self[ours].is_(None) | ~self.reads_as(ours, words)
+
     def is_later(self, ours: str, value: Any) -> ColumnElement[bool]:
         """Whether a column is later than, or at, this time."""
         return self[ours] >= bindparam(None, value, type_=NullType())
@@ -94,7 +105,8 @@ class Table:
 
 
 def _bracketed(query: str, names: Collection[str]) -> Subquery:
-    declared: TextualSelect = text(query).columns(*(column(name) for name in dict.fromkeys(names)))
+    # A line of its own behind it: it may end in a comment, which would swallow the bracket.
+    declared: TextualSelect = text(f"{query}\n").columns(*(column(name) for name in dict.fromkeys(names)))
     return declared.subquery("declared")
 
 

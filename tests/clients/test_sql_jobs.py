@@ -240,6 +240,7 @@ def test_a_stop_switches_one_job_off_cancels_its_queue_and_repeats_harmlessly(ta
         ("UPDATE feeds SET enabled = FALSE WHERE shop = (SELECT shop FROM feeds WHERE code = :job)", "touched 2 rows"),
         ("UPDATE feeds SET enabled = FALSE WHERE code >= :job", "touched 2 rows"),
         ("UPDATE feeds SET enabled = FALSE WHERE code = :job AND 1 = 2", "touched no row"),
+        ("UPDATE feeds SET enabled = FALSE WHERE code > :job", "changed something else, too: feed-b"),
     ],
 )
 def test_a_stop_that_is_not_about_this_one_job_is_rolled_back_and_told(
@@ -251,10 +252,33 @@ def test_a_stop_that_is_not_about_this_one_job_is_rolled_back_and_told(
     assert table.is_enabled("feed-b")
 
 
-def test_a_job_of_several_rows_may_be_declared(table: JobTable, client: Client) -> None:
-    statement = "UPDATE feeds SET enabled = FALSE WHERE code >= :job"
-    client(statements__stop=statement, rows={"stop": 2}).stop("feed-a")
-    assert not table.is_enabled("feed-a")
+def test_a_job_of_several_rows_may_be_declared_and_the_others_are_left_alone(table: JobTable, client: Client) -> None:
+    table.add("feed-c", shop="Shop B")
+    grouped = "SELECT shop, MAX(CASE WHEN enabled THEN 1 ELSE 0 END) AS works FROM feeds GROUP BY shop"
+    of_shops = {"jobs__query": grouped, "jobs__columns": {"id": "shop", "active": "works"}, "rows": {"stop": 2}}
+    with pytest.raises(PlatformRefused, match="changed something else, too: Shop A"):
+        client(**of_shops, statements__stop="UPDATE feeds SET enabled = FALSE WHERE shop <> :job").stop("Shop B")
+    assert table.is_enabled("feed-a")
+    jobs = client(**of_shops, statements__stop="UPDATE feeds SET enabled = FALSE WHERE shop = :job")
+    jobs.stop("Shop A")
+    assert not jobs.standing("Shop A").active
+    assert jobs.standing("Shop B").active
+
+
+@pytest.mark.parametrize(
+    ("act", "statement"),
+    [
+        ("stop", "UPDATE feeds SET enabled = FALSE WHERE code > :job"),
+        ("remove", "DELETE FROM feeds WHERE code > :job"),
+    ],
+)
+def test_a_job_that_stands_as_wanted_already_hides_no_change_of_another(
+    table: JobTable, client: Client, act: str, statement: str
+) -> None:
+    table.run("UPDATE feeds SET enabled = FALSE WHERE code = 'feed-a'")
+    with pytest.raises(PlatformRefused, match="changed something else, too: feed-b"):
+        getattr(client(**{f"statements__{act}": statement}), act)("feed-a")
+    assert table.is_enabled("feed-b")
 
 
 def test_a_cancel_that_reaches_another_job_s_runs_is_rolled_back(table: JobTable, client: Client) -> None:
@@ -264,6 +288,36 @@ def test_a_cancel_that_reaches_another_job_s_runs_is_rolled_back(table: JobTable
     with pytest.raises(PlatformRefused, match="touched 2 rows"):
         client(statements__cancel=statement).stop("feed-a")
     assert client().run(other).state is RunState.WAITING
+
+
+@pytest.mark.parametrize("state", ["queued", "done"])
+def test_a_cancel_that_takes_one_run_of_another_job_is_rolled_back(table: JobTable, client: Client, state: str) -> None:
+    other = table.add_run("feed-b", state, started=LATER, lasted=SECOND)
+    table.add_run("feed-a", "queued")
+    jobs = client(statements__cancel="UPDATE feed_runs SET state = 'killed' WHERE id = :run - 1")
+    with pytest.raises(PlatformRefused, match="changed something else, too: runs that are"):
+        jobs.stop("feed-a")
+    assert jobs.run(other).said == state
+
+
+def test_a_cancel_that_only_asks_the_scheduler_is_one_all_the_same(table: JobTable, client: Client) -> None:
+    run = table.add_run("feed-a", "running", started=LATER)
+    client(statements__cancel="UPDATE feed_runs SET params = 'kill' WHERE id = :run").stop("feed-a")
+    assert table.ask("SELECT id, params FROM feed_runs") == [(int(run), "kill")]
+
+
+@pytest.mark.parametrize("word", ["enqueued", "QUEUED"])
+def test_a_queued_run_whose_state_was_renamed_is_still_one_that_may_go_on(
+    table: JobTable, client: Client, word: str
+) -> None:
+    table.add_run("feed-a", word)
+    table.add_run("feed-a", "halted", started=LATER, lasted=SECOND)
+    standing = client().standing("feed-a")
+    assert (standing.waiting, standing.running) == (0, 1)
+
+
+def test_what_a_query_s_comment_says_is_none_of_ours(client: Client) -> None:
+    assert client(jobs__query="SELECT * FROM feeds -- all of them").job("feed-a").id == "feed-a"
 
 
 def test_a_job_that_vanished_is_unknown_to_whatever_is_asked(table: JobTable, client: Client) -> None:
@@ -383,9 +437,8 @@ def test_a_column_that_was_renamed_meanwhile_is_told_and_nothing_is_written(tabl
         jobs.survey(AGO)
 
 
+@pytest.mark.parametrize("table", ["postgresql"], indirect=True)  # the queries of the others have nothing that writes
 def test_a_query_that_writes_is_refused_by_the_database(table: JobTable, client: Client) -> None:
-    if table.kind != "postgresql":
-        pytest.skip("the queries of the others have nothing that writes")
     table.run(
         "CREATE OR REPLACE FUNCTION count_down() RETURNS boolean LANGUAGE sql VOLATILE "
         "AS 'DELETE FROM feed_runs; SELECT true'"
@@ -394,6 +447,42 @@ def test_a_query_that_writes_is_refused_by_the_database(table: JobTable, client:
     with pytest.raises(PlatformRefused, match="takes no writing"):
         client(jobs__query="SELECT *, count_down() AS gone FROM feeds").survey(AGO)
     assert table.ask("SELECT count(*) FROM feed_runs") == [(1,)]
+
+
+@pytest.mark.parametrize("table", ["postgresql"], indirect=True)  # alone it has statements that write within others
+@pytest.mark.parametrize("name", ["rerun", "stop"])
+def test_a_statement_that_writes_within_another_does_not_reach_the_others_unseen(
+    table: JobTable, client: Client, name: str
+) -> None:
+    within = "WITH more AS (UPDATE feeds SET enabled = FALSE WHERE code <> :job RETURNING 1) "
+    plain = yaml.safe_load(DECLARATION)["statements"][name]
+    jobs = client(**{f"statements__{name}": within + plain})
+    with pytest.raises(PlatformRefused, match="changed something else, too: feed-b"):
+        jobs.stop("feed-a") if name == "stop" else jobs.start_run("feed-a", "key")
+    assert table.is_enabled("feed-a")
+    assert table.is_enabled("feed-b")
+    assert table.ask("SELECT count(*) FROM feed_runs") == [(0,)]
+
+
+@pytest.mark.parametrize("table", ["postgresql"], indirect=True)  # alone it has enumerations and casts with colons
+def test_states_may_be_an_enumeration_that_changes(table: JobTable, client: Client) -> None:
+    table.run("DROP TYPE IF EXISTS run_state")
+    table.run("CREATE TYPE run_state AS ENUM ('queued', 'running', 'done', 'failed', 'killed')")
+    table.run("CREATE TABLE typed (id INT, feed TEXT, state run_state, started TIMESTAMPTZ, ended TIMESTAMPTZ)")
+    try:
+        table.run("INSERT INTO typed VALUES (1, 'feed-a', 'queued'), (2, 'feed-a', 'queued'), (3, 'feed-b', 'queued')")
+        jobs = client(
+            runs__query="SELECT * FROM typed", statements__rerun=None,
+            statements__cancel="UPDATE typed SET state = 'killed'::run_state WHERE feed = :job AND state = 'queued'",
+            runs__columns={"id": "id", "job": "feed", "state": "state", "started": "started", "ended": "ended"},
+        )  # fmt: skip
+        assert jobs.standing("feed-a").waiting == 2
+        jobs.stop("feed-a")
+        assert jobs.standing("feed-a").is_stopped
+        table.run("ALTER TYPE run_state RENAME VALUE 'queued' TO 'enqueued'")
+        assert jobs.standing("feed-b").running == 1
+    finally:
+        table.run("DROP TABLE typed")
 
 
 def test_a_locked_table_is_down_in_time(table: JobTable, client: Client) -> None:
