@@ -29,6 +29,7 @@ def check_statements(
                 f"Let it give a row a {table.what[:-1]}: a join may repeat them.",
             )
         _found_again(connection, table)
+    _active_or_not(connection, declared, jobs)
     for ours in ("started", "ended"):
         times.read(runs.an_example(connection, ours))
     return _strange_states(connection, declared, runs)
@@ -68,6 +69,16 @@ def _found_again(connection: Connection, table: Table) -> None:
             f"The query of the {table.what} gives {word_of(example)!r}, and nothing is found under that.",
             f"Let it give the id as a text: CAST({table.columns['id']} AS TEXT).",
         )
+
+
+def _active_or_not(connection: Connection, declared: SqlDeclaration, jobs: Table) -> None:
+    """A single job of which it is not known keeps the whole table from being checked."""
+    for value in connection.execute(select(jobs["active"]).distinct().limit(_MOST_STATES)).scalars():
+        if declared.jobs.is_active(value) is None:
+            raise PlatformRefused(
+                f"The column {jobs.columns['active']!r} says {word_of(value)!r} of a job, which is neither yes nor no.",
+                "Say in the declaration which values mean that a job is active: `active_values`, under `jobs`.",
+            )
 
 
 def _strange_states(connection: Connection, declared: SqlDeclaration, runs: Table) -> list[str]:

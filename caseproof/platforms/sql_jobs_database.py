@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import import_module
@@ -20,6 +20,7 @@ from urllib.parse import quote
 from sqlalchemy import URL, Connection, Engine, Select, create_engine, event, exc, make_url, text
 
 from caseproof.domain.errors import BadInput
+from caseproof.platforms import sql_jobs_watched as watched
 from caseproof.platforms.base import PlatformDown, PlatformError, PlatformRefused
 
 _DRIVERS = {
@@ -28,6 +29,9 @@ _DRIVERS = {
 }  # fmt: skip
 _WRITES = "caseproof_writes"
 _SHAPE = "Write it like postgresql://user:password@host/database, mysql://... or sqlite:////path/to/file.db."
+_LONGER = 5
+"""Seconds that we wait longer than the server is told to work: its own word comes first."""
+_KEPT_ALIVE = {"keepalives_idle": 20, "keepalives_interval": 10, "keepalives_count": 3}
 _LEAST_SECRET = 3
 """A shorter password stands in too many words to be looked for."""
 
@@ -36,6 +40,10 @@ _DOWN = {
     ("55P03", "57014", "SQLITE_BUSY", "SQLITE_LOCKED", "1205", "1969", "3024"): (
         "what we need is locked, or the answer took too long",
         "See in the database who holds a lock on these tables, or give the block a longer time-out.",
+    ),
+    (watched.SILENT,): (
+        "it said nothing for long, and the connection was given up",
+        "See whether it still works, and is reached from here; what was asked may have been done, so read back first.",
     ),
     ("40", "1213", "1020"): ("somebody else was faster", "It is tried again."),
     ("53", "1040", "1226", "SQLITE_FULL"): ("it is short of connections, memory or space", "Give it more of them."),
@@ -181,10 +189,13 @@ class Database:
             while rows := cursor.fetchmany(size):
                 yield rows
         except connection.dialect.loaded_dbapi.Error as error:
+            if connection.dialect.is_disconnect(error, driver, cursor):
+                connection.invalidate(error)  # else it is rolled back, and what that says would hide why
             told = exc.DBAPIError.instance(None, None, error, connection.dialect.loaded_dbapi.Error)
             raise self.explain(told) from None
         finally:
-            cursor.close()
+            with suppress(connection.dialect.loaded_dbapi.Error):
+                cursor.close()
 
     def _streaming(self) -> dict[str, Any]:
         """What makes a cursor of this driver one of the server's, which gives a part of the rows at a time."""
@@ -217,14 +228,22 @@ class Database:
         if self.kind == "sqlite":
             engine = create_engine(self._url, creator=self._open_file, **common)
         elif self.kind == "postgresql":
-            engine = create_engine(self._url, connect_args={"connect_timeout": self._whole_seconds}, **common)
+            alive = _KEPT_ALIVE | {"connect_timeout": self._whole_seconds}
+            engine = create_engine(self._url, connect_args=alive, **common)
+            event.listen(engine, "do_connect", self._watched)
         else:
             waits = ("connect_timeout", "read_timeout", "write_timeout")
-            longer = self._whole_seconds + 5  # the server's own word comes first
-            engine = create_engine(self._url, connect_args=dict.fromkeys(waits, longer), **common)
+            engine = create_engine(
+                self._url, connect_args=dict.fromkeys(waits, self._whole_seconds + _LONGER), **common
+            )
         event.listen(engine, "connect", self._set_up)
         event.listen(engine, "begin", self._begin)
         return engine
+
+    def _watched(self, _: object, __: object, args: Sequence[Any], given: Mapping[str, Any]) -> Any:
+        """A connection that is given up where the server says nothing for long: it may have frozen, or the network may
+        have lost it, and the time-outs that we set are the server's own."""
+        return watched.connect(self._seconds + _LONGER, args, given)
 
     @property
     def _whole_seconds(self) -> int:

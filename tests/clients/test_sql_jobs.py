@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -418,6 +420,8 @@ def test_what_is_not_declared_it_cannot_do_and_says_what_a_person_does(client: C
         ({"statements__resume": "UPDATE feds SET enabled = TRUE WHERE code = :job"}, "statements.resume: .*feds"),
         ({"runs__query": "SELECT * FROM feed_run"}, "feed_run"),
         ({"jobs__query": "SELECT * FROM feeds UNION ALL SELECT * FROM feeds"}, "'feed-[ab]' twice"),
+        ({"jobs__columns__active": "title"}, "'title' says 'feed-[ab]' of a job, which is neither yes nor no"),
+        ({"jobs__columns__active": "owner"}, "'owner' says 'None' of a job, which is neither yes nor no"),
     ],
 )
 def test_a_declaration_that_does_not_fit_is_told_at_doctor_time_by_its_entry(
@@ -502,6 +506,28 @@ def test_a_locked_table_is_down_in_time(table: JobTable, client: Client) -> None
             other.exec_driver_sql("UNLOCK TABLES")
         other.rollback()
     jobs.stop("feed-a")
+
+
+@pytest.mark.parametrize("table", ["postgresql"], indirect=True)  # the others wait by time-outs of their drivers
+def test_a_server_that_freezes_is_given_up_and_down(
+    table: JobTable, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("caseproof.platforms.sql_jobs_database._LONGER", 0)
+    monkeypatch.setattr("caseproof.platforms.sql_jobs.PAGE", 1)
+    for _ in range(3):
+        table.add_run("feed-a", "done", started=LATER, lasted=SECOND)
+    jobs = client(seconds=0.5)
+    pages = iter(jobs.survey(AGO).pages)
+    next(pages)
+    reading = "SELECT pid FROM pg_stat_activity WHERE state = 'idle in transaction' AND datname = current_database()"
+    ((pid,),) = table.ask(reading)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(PlatformDown, match=r"said nothing for long.*\(0.5 seconds\)"):
+            next(pages)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert jobs.standing("feed-a").active
 
 
 def test_no_error_holds_the_password(table: JobTable, tmp_path: Path) -> None:
