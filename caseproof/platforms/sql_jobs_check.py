@@ -75,8 +75,9 @@ def _active_or_not(connection: Connection, declared: SqlDeclaration, jobs: Table
     """A single job of which it is not known keeps the whole table from being checked."""
     for value in connection.execute(select(jobs["active"]).distinct().limit(_MOST_STATES)).scalars():
         if declared.jobs.is_active(value) is None:
+            said = "nothing" if value is None else repr(word_of(value))
             raise PlatformRefused(
-                f"The column {jobs.columns['active']!r} says {word_of(value)!r} of a job, which is neither yes nor no.",
+                f"The column {jobs.columns['active']!r} says {said} of a job, which is neither yes nor no.",
                 "Say in the declaration which values mean that a job is active: `active_values`, under `jobs`.",
             )
 

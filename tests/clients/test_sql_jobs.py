@@ -421,7 +421,7 @@ def test_what_is_not_declared_it_cannot_do_and_says_what_a_person_does(client: C
         ({"runs__query": "SELECT * FROM feed_run"}, "feed_run"),
         ({"jobs__query": "SELECT * FROM feeds UNION ALL SELECT * FROM feeds"}, "'feed-[ab]' twice"),
         ({"jobs__columns__active": "title"}, "'title' says 'feed-[ab]' of a job, which is neither yes nor no"),
-        ({"jobs__columns__active": "owner"}, "'owner' says 'None' of a job, which is neither yes nor no"),
+        ({"jobs__columns__active": "owner"}, "'owner' says nothing of a job, which is neither yes nor no"),
     ],
 )
 def test_a_declaration_that_does_not_fit_is_told_at_doctor_time_by_its_entry(
