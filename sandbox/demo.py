@@ -58,14 +58,19 @@ class _Steps:
         console.print(f"[bold cyan]{self.number:>2}[/] {text}", soft_wrap=True)
 
 
-def play(settings: Settings, *, leave: bool, json_file: Path | None) -> None:
-    """Play the demo below the home folder; stay up for a look around unless ``leave``; stop all that was started."""
+def play(
+    settings: Settings, *, leave: bool, json_file: Path | None, platform: str = "prefect", desk: str = "embedded"
+) -> None:
+    """Play the demo below the home folder; stay up for a look around unless ``leave``; stop all that was started.
+
+    ``platform`` and ``desk`` are those of ``small_world``.
+    """
     if json_file is not None and (not json_file.parent.is_dir() or (json_file.exists() and not json_file.is_file())):
         raise CaseproofError(f"{json_file} is no file that can be written.", "Name a file in a folder that is there.")
     home = _begin(settings)
     console.print(Panel(f"Everything of this demo is below {home}", title="Caseproof", expand=False))
     try:
-        _play_in(home, leave, json_file)
+        _play_in(home, leave, json_file, platform, desk)
     except (RuntimeError, TimeoutError, subprocess.TimeoutExpired, httpx.HTTPError) as error:
         raise CaseproofError(f"The demo could not go on: {error}", f"Look at the logs in {home / 'logs'}.") from error
 
@@ -86,12 +91,14 @@ def _begin(settings: Settings) -> Path:
     return _fresh_home(settings.home_folder)
 
 
-def _play_in(home: Path, leave: bool, json_file: Path | None) -> None:
+def _play_in(home: Path, leave: bool, json_file: Path | None, platform: str, desk: str) -> None:
     with (
-        small_world(home, lambda text: console.print(f"   starting {safe(text)}", style="dim")) as world,
+        small_world(home, _starting, platform=platform, desk=desk) as world,
         world.listening(),
     ):
         _place("worklist", f"{world.web_url}/")  # first, so that it can be looked on while the cases go their way
+        for name, url in _pages_of_systems(world).items():
+            _place(_called(name), url)
         refs = _play(world, _Steps())
         cases = [world.services.ledger.case(ref) for ref in refs]
         facts, other = (_facts(world, case) for case in cases)
@@ -107,6 +114,16 @@ def _play_in(home: Path, leave: bool, json_file: Path | None) -> None:
                 console.print("\nIt keeps running for a look around. Ctrl-C ends it.")
                 _until_interrupted()
     console.print("Everything that was started is stopped; the files stay.")
+
+
+def _starting(text: str) -> None:
+    console.print(f"   starting {safe(text)}", style="dim")
+
+
+def _pages_of_systems(world: World) -> dict[str, str]:
+    """The pages of the systems that stand in the place of Prefect's jobs and of Caseproof's own desk, where they do."""
+    service = {"job_service": world.job_service.page} if world.job_service else {}
+    return service | ({"desk": world.desk.page} if world.desk else {})
 
 
 def _fresh_home(home: Path) -> Path:
@@ -246,6 +263,7 @@ def _facts(world: World, case: Case) -> dict[str, Any]:
             "prefect": f"{world.server.ui_url}/dashboard",
             "prefect_newer": f"{world.server.ui_url}/v2",
             "board": board_url(world.server.ui_url),
+            **_pages_of_systems(world),
         },
         "home": str(world.home),
         "log_in": f"CASEPROOF_HOME={shlex.quote(str(world.home))} .venv/bin/caseproof keys prefect",
@@ -265,8 +283,15 @@ def _show_timeline(case: Case) -> None:
     console.print(table)
 
 
-_CALLED = {"worklist": "worklist", "prefect": "Prefect, older", "prefect_newer": "Prefect, newer"}
+_CALLED = {
+    "worklist": "worklist", "prefect": "Prefect, older", "prefect_newer": "Prefect, newer",
+    "job_service": "the job service", "desk": "Zoho Desk",
+}  # fmt: skip
 """The places that are called otherwise. Forms read best in the older one of Prefect's interfaces."""
+
+
+def _called(name: str) -> str:
+    return _CALLED.get(name, f"{name.replace('_', ' ')} page")
 
 
 def _show_places(case: Case, facts: dict[str, Any], other: dict[str, Any]) -> None:
@@ -276,7 +301,7 @@ def _show_places(case: Case, facts: dict[str, Any], other: dict[str, Any]) -> No
         console.print(f"The proof of {one['case']} {verdict}: {len(checks)} checks of `caseproof verify`.")
     console.print("\n[bold]Where everything is[/]")
     for name, url in facts["urls"].items():
-        _place(_CALLED.get(name, f"{name.replace('_', ' ')} page"), str(url))
+        _place(_called(name), str(url))
     for name in ("proof", "screenshot", "ticket", "home"):
         _place(name, str(facts[name]))
     _place("the other case", other["urls"]["case"])

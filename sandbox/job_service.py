@@ -3,7 +3,9 @@
 Run it with ``python -m sandbox.job_service --port 8404 --jobs FILE.json``. Its API is below ``/api``, its pages below
 ``/ui``; ``docs/recipes/in-house-service.yaml`` declares it to Caseproof. It checks what it is asked: a parameter or an
 entry that it does not know is refused. Whatever is due by its clock happens when it is asked the next thing: schedules
-queue runs, the queue starts them, and they end as their job's ``outcome`` says.
+queue runs, the queue starts them, and they end as their job's ``outcome`` says; one that ``calls`` an address really
+calls it, and is broken where that refuses. ``POST /simulator/jobs`` (a job's ``id``, and what to change of it) is how
+others mend a job, or break it.
 
 It behaves badly as ``provider.Bad`` says, and besides: ``endless`` and ``circle`` (lists go on for ever; give a cursor
 again), ``lag`` (what was changed or started shows so many seconds later).
@@ -12,7 +14,6 @@ again), ``lag`` (what was changed or started shows so many seconds later).
 from __future__ import annotations
 
 import argparse
-import html
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -25,17 +26,21 @@ from typing import Any
 import httpx
 
 from sandbox.farm_http import Asked, Reply
+from sandbox.job_pages import job_page
 from sandbox.provider import Simulator, main
 
 TOKEN = "a-made-up-token"
 OPEN = ("queued", "running")
-WORDS = {"queued": "Queued", "running": "Running", "done": "Done", "broken": "Broken", "called off": "Called off"}
 OUTCOMES = ("done", "broken")
+_CHANGED_BY_OTHERS = {"id", "outcome", "text", "token", "takes", "held"}
 
 
 @dataclass
 class SimulatedJob:
-    """A job. ``kind``: what is switched off with it. ``held``: no worker takes its runs."""
+    """A job. ``kind``: what is switched off with it. ``held``: no worker takes its runs.
+
+    ``calls``: an address that each run calls with the ``token``, to read there or to send what ``sends`` holds.
+    """
 
     id: str
     title: str = ""
@@ -48,6 +53,9 @@ class SimulatedJob:
     enabled: bool = True
     outcome: str = "done"
     text: str = ""
+    calls: str = ""
+    token: str = field(default="", repr=False)
+    sends: Any = None
     takes: float = 0.0
     held: bool = False
     next_at: datetime | None = None
@@ -147,7 +155,7 @@ class JobService(Simulator):
             if run.state == "queued":
                 run.state, run.started = "running", now
             if run.started is not None and run.started + timedelta(seconds=of.takes) <= now:
-                run.state, run.ended, run.text = of.outcome, max(now, run.started), of.text
+                (run.state, run.text), run.ended = _came_of(of), max(now, run.started)
 
     def _open_ids(self) -> list[str]:
         # What is open is young, and of very many runs nearly all are over.
@@ -160,12 +168,25 @@ class JobService(Simulator):
             "runs": [run.row() for run in map(self.runs.__getitem__, self.order[-200:])],
         }
 
+    def answer(self, asked: Asked) -> Reply:
+        return self._change(asked) if asked.path == "/simulator/jobs" else super().answer(asked)
+
+    def _change(self, asked: Asked) -> Reply:
+        """Somebody changes a job from outside: its outcome, or the token that it calls with."""
+        wanted = asked.body if asked.method == "POST" and isinstance(asked.body, dict) else {}
+        job, unknown = self.jobs.get(str(wanted.get("id"))), wanted.keys() - _CHANGED_BY_OTHERS
+        if job is None or unknown or wanted.get("outcome", "done") not in OUTCOMES:
+            known = ", ".join(sorted(_CHANGED_BY_OTHERS))
+            return _refused(422, f"a job's id, and what to change of it: {known}")
+        self.jobs[job.id] = replace(job, **wanted)
+        return Reply({"changed": sorted(wanted.keys() - {"id"})})
+
     # -- the API -----------------------------------------------------------------------------------------------------
 
     def served(self, asked: Asked) -> Reply:
         self.advance()
         if asked.path.startswith("/ui"):
-            return self._page(asked)
+            return job_page(self, asked)
         if asked.path == "/oauth/token":
             return self._give_token(asked)
         reply = self._answered(asked)
@@ -318,21 +339,6 @@ class JobService(Simulator):
         self.tokens_given += 1
         return Reply({"access_token": self.token, "token_type": "bearer", "expires_in": 3600})
 
-    # -- pages for people --------------------------------------------------------------------------------------------
-
-    def _page(self, asked: Asked) -> Reply:
-        if self.page_session and f"session={self.page_session}" not in asked.headers.get("cookie", ""):
-            return _shown("Log in", "<form>Password <input type=password></form>")
-        where, _, name = asked.path.removeprefix("/ui").strip("/").partition("/")
-        if where == "runs" and (run := self.runs.get(name)) is not None:
-            return _shown(f"Run {run.id}", _table(run))
-        if where == "jobs" and (job := self.jobs.get(name)) is not None:
-            state = "active" if self.active(job) else "stopped"
-            return _shown(job.title or job.id, f"<p>{html.escape(job.id)} is {state}.</p>")
-        if not where:
-            return _shown("Jobs", "".join(f"<p>{html.escape(job)}</p>" for job in self.jobs))
-        return _shown("Not found", "<p>There is no such page.</p>", 404)
-
 
 def over(service: JobService) -> httpx.MockTransport:
     """A transport to it without a network."""
@@ -362,23 +368,25 @@ def _refused(status: int, why: str) -> Reply:
     return Reply({"detail": why}, status)
 
 
+def _came_of(job: SimulatedJob) -> tuple[str, str]:
+    """How a run of the job ends, and what it says: as others said that it should, else as what it calls answers."""
+    if job.outcome != "done" or not job.calls:
+        return job.outcome, job.text
+    method, access = (
+        "GET" if job.sends is None else "POST",
+        {"Authorization": f"Bearer {job.token}"} if job.token else {},
+    )
+    try:
+        answer = httpx.request(method, job.calls, json=job.sends, headers=access, timeout=5, trust_env=False)
+    except httpx.HTTPError as error:
+        return "broken", f"{method} {job.calls} was not answered: {error}"
+    told = f"{method} {job.calls} answered {answer.status_code}"
+    return ("broken", f"{told}: {answer.text}") if answer.is_error else ("done", told)
+
+
 def _checked(asked: Asked, known: set[str]) -> Reply | None:
     unknown = sorted(set(asked.query) - known)
     return _refused(400, f"unknown parameter: {', '.join(unknown)}") if unknown else None
-
-
-def _shown(title: str, body: str, status: int = 200) -> Reply:
-    page = f"<!doctype html><title>{html.escape(title)}</title><h1>{html.escape(title)}</h1>{body}"
-    return Reply(page.encode(), status, {"Content-Type": "text/html; charset=utf-8"})
-
-
-def _table(run: SimulatedRun) -> str:
-    rows = {
-        "Run": run.id, "Job": run.job, "State": WORDS[run.state], "Queued": _iso(run.queued),
-        "Started": _iso(run.started), "Ended": _iso(run.ended), "It says": run.text,
-    }  # fmt: skip
-    cells = (f"<tr><th>{name}</th><td>{html.escape(value)}</td></tr>" for name, value in rows.items() if value)
-    return f"<table>{''.join(cells)}</table>"
 
 
 def _made(told: argparse.Namespace) -> JobService:

@@ -24,6 +24,8 @@ from prefect.flows import Flow
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 from prefect.types.entrypoint import EntrypointType
 
+from sandbox.marketplace import STOCK
+
 TIMEOUT = 10  # seconds
 
 
@@ -43,11 +45,10 @@ def marketplace_orders(retailer: str, marketplace_url: str) -> int:
 @flow(name="stock-feed", retries=0)
 def stock_feed(retailer: str, marketplace_url: str) -> int:
     """Tell the marketplace how many pieces there are; returns how many lines it accepted."""
-    items = [{"sku": f"A-{number}", "quantity": number % 7} for number in range(100, 120)]
     url = f"{marketplace_url}/stock"
-    accepted = int(call_marketplace(_token(retailer), "POST", url, {"items": items})["accepted"])
-    if accepted != len(items):
-        raise JobFailed(f"{accepted} of {len(items)} stock lines were accepted.")
+    accepted = int(call_marketplace(_token(retailer), "POST", url, {"items": STOCK})["accepted"])
+    if accepted != len(STOCK):
+        raise JobFailed(f"{accepted} of {len(STOCK)} stock lines were accepted.")
     get_run_logger().info("%s: %d stock lines accepted", retailer, accepted)
     return accepted
 

@@ -32,6 +32,8 @@ from pydantic import BaseModel, Field
 
 #: The made-up sellers and their made-up passwords.
 SELLERS: Mapping[str, str] = {"garden-shop": "spade-and-rake", "toy-store": "bricks-and-bears"}
+#: What a stock feed sends here.
+STOCK = [{"sku": f"A-{number}", "quantity": number % 7} for number in range(100, 120)]
 CATALOG = "sku,name,price\nA-100,Watering can,12.90\nA-101,Hand trowel,7.50\nA-102,Plant pot,4.20\n"
 
 

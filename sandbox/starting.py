@@ -23,9 +23,12 @@ from sandbox.imap import ImapServer
 from sandbox.mailbox import Mailbox
 from sandbox.processes import start_prefect_server, start_worker
 from sandbox.receiving import AUTHSERV, Receiver
+from sandbox.systems import DESKS, PLATFORMS, SimulatedDesk, SimulatedJobs, write_jobs
 from sandbox.world import CONTACTS, CUSTOMER_POOL, INBOX, OUR_ADDRESS, OUR_POOL, ROOT, SCHEDULED, CommandFailed, World
 
 Say = Callable[[str], None]
+Part = Callable[[ExitStack, World], None]
+"""Starts a part of a world, which the stack ends."""
 
 
 @contextmanager
@@ -33,16 +36,20 @@ def small_world(
     home: Path,
     say: Say,
     *,
+    platform: str = "prefect",
+    desk: str = "embedded",
     jobs_elsewhere: bool = False,
     by_itself: bool = True,
     env: Mapping[str, str] | None = None,
 ) -> Iterator[World]:
     """Start a world below ``home`` and stop it at the end, whatever happens.
 
-    ``jobs_elsewhere`` puts the customers' jobs on a Prefect server of their own; without ``by_itself`` the check, the
-    keeper and the report run only when they are asked to; ``env`` adds to the environment of everything that is
-    Caseproof's.
+    ``platform`` (of PLATFORMS) has the customers' jobs, ``desk`` (of DESKS) the tickets. ``jobs_elsewhere`` puts the
+    jobs on a Prefect server of their own; without ``by_itself`` the check, the keeper and the report run only when they
+    are asked to; ``env`` adds to the environment of everything that is Caseproof's.
     """
+    if platform not in PLATFORMS or desk not in DESKS:
+        raise ValueError(f"A world's platform is one of {PLATFORMS}, its desk one of {DESKS}.")
     home.mkdir(parents=True, exist_ok=True)
     close_home(home)
     with ExitStack() as stack:
@@ -56,18 +63,24 @@ def small_world(
             say("a second Prefect server, for the customers' jobs")
             jobs_server = start_prefect_server(home / "jobs-server", say=say)
             stack.callback(jobs_server.stop)
-        say("a mail server, the marketplace, the web app, and two workers: one for cases, one for customers' jobs")
+        workers = "a worker for cases" if platform == "http" else "two workers: one for cases, one for customers' jobs"
+        say(f"a mail server, the marketplace, the web app, and {workers}")
         inbox = stack.enter_context(ImapServer(user=OUR_ADDRESS))
         receiver = Receiver(OUR_ADDRESS, inbox)
         senders = dict.fromkeys(CONTACTS.values(), "the-owners-own")
         mailbox = stack.enter_context(Mailbox(folder=home / "mailbox", senders=senders, receiver=receiver))
         _write_policy(home)
-        web_url, market_url = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
-        world = World(home, server, jobs_server, mailbox, web_url, market_url, env or {}, inbox)
+        web_url, market_url, service_url, desk_url = (f"http://127.0.0.1:{free_port()}" for _ in range(4))
+        world = World(
+            home, server, jobs_server, mailbox, web_url, market_url, env or {}, inbox,
+            SimulatedJobs(service_url) if platform == "http" else None,
+            SimulatedDesk(desk_url) if desk == "zoho" else None,
+        )  # fmt: skip
+        parts: list[Part] = [_web, _marketplace, _our_worker]
+        parts.append(_job_service(world.job_service) if world.job_service else _their_worker)
+        parts += [_simulator("desk", "sandbox.zoho", world.desk.url)] if world.desk else []
         with ThreadPoolExecutor() as at_once:  # each needs seconds of imports, and none waits for another
-            starting = [
-                at_once.submit(start, stack, world) for start in (_web, _marketplace, _our_worker, _their_worker)
-            ]
+            starting = [at_once.submit(start, stack, world) for start in parts]
         for started in starting:
             started.result()
         say("Caseproof's blocks and deployments, and the retailer's jobs")
@@ -95,11 +108,30 @@ def _marketplace(stack: ExitStack, world: World) -> None:
     _serve(stack, world, "marketplace", ["-m", "sandbox.marketplace", "--port", port], world.marketplace_url)
 
 
-def _serve(stack: ExitStack, world: World, name: str, command: list[str], url: str) -> None:
+def _job_service(service: SimulatedJobs) -> Part:
+    def start(stack: ExitStack, world: World) -> None:
+        jobs = world.home / "job-service.json"
+        write_jobs(jobs, CONTACTS, world.marketplace_url)
+        _simulator("job-service", "sandbox.job_service", service.url, "--jobs", str(jobs))(stack, world)
+
+    return start
+
+
+def _simulator(name: str, module: str, url: str, *more: str) -> Part:
+    """What starts a simulator, which answers at /simulator as soon as it is there."""
+
+    def start(stack: ExitStack, world: World) -> None:
+        _serve(stack, world, name, ["-m", module, "--port", url.rpartition(":")[2], *more], url, "simulator")
+
+    return start
+
+
+def _serve(stack: ExitStack, world: World, name: str, command: list[str], url: str, asked: str = "health") -> None:
+    """Start what serves at ``url``, and wait until it answers there what it is ``asked``."""
     log = world.home / "logs" / f"{name}.log"
     process = Process.start(name, [sys.executable, *command], cwd=ROOT, env=world.env(), log=log)
     stack.callback(process.stop)
-    process.wait_until_ready(f"the {name} to answer", lambda: _healthy(f"{url}/health"))
+    process.wait_until_ready(f"the {name} to answer", lambda: _healthy(f"{url}/{asked}"))
 
 
 def _our_worker(stack: ExitStack, world: World) -> None:
@@ -136,6 +168,11 @@ def set_up(world: World) -> None:
         "marketplace_url": world.marketplace_url,
         "tokens": world.new_tokens(*CONTACTS),
     }
+    if world.job_service is not None:
+        world.job_service.use_tokens(facts["tokens"])
+        facts["job_service"] = world.job_service.block()
+    if world.desk is not None:
+        facts["desk"] = world.desk.block()
     if world.inbox is not None:
         account = world.inbox.account(authserv=AUTHSERV)
         facts["inbox"] = {

@@ -26,6 +26,7 @@ from sandbox.imap import ImapServer
 from sandbox.mailbox import Mailbox
 from sandbox.marketplace import renew_token
 from sandbox.processes import PrefectServer, answered
+from sandbox.systems import SimulatedDesk, SimulatedJobs
 
 ROOT = Path(__file__).resolve().parent.parent
 OUR_POOL, CUSTOMER_POOL = "caseproof", "customer-jobs"
@@ -48,6 +49,8 @@ class World:
     """A running world. ``server`` carries Caseproof's flows, ``jobs_server`` the customers' jobs (often the same).
 
     ``mailbox`` keeps what leaves; what retailers write to OUR_ADDRESS goes on into ``inbox``, which Caseproof reads.
+    ``job_service`` carries the customers' jobs where Prefect does not; ``desk`` has the tickets where Caseproof's own
+    has not.
     """
 
     home: Path
@@ -58,6 +61,8 @@ class World:
     marketplace_url: str = ""
     extra_env: Mapping[str, str] = field(default_factory=dict)
     inbox: ImapServer | None = None
+    job_service: SimulatedJobs | None = None
+    desk: SimulatedDesk | None = None
 
     def env(self) -> dict[str, str]:
         """The whole environment of a person who works with this world."""
@@ -165,8 +170,11 @@ class World:
 
     def renew_access(self, *retailers: str) -> None:
         """Retailers renew their access in the marketplace's seller portal; the jobs get the new tokens."""
-        jobs = self.jobs_server
-        self.hand_over({"api_url": jobs.api_url, "auth": jobs.auth, "tokens": self.new_tokens(*retailers)})
+        jobs, tokens = self.jobs_server, self.new_tokens(*retailers)
+        if self.job_service is not None:
+            self.job_service.use_tokens(tokens)
+        else:
+            self.hand_over({"api_url": jobs.api_url, "auth": jobs.auth, "tokens": tokens})
 
     def new_tokens(self, *retailers: str) -> dict[str, str]:
         """New tokens of the marketplace, by retailer; those before are void."""
@@ -217,6 +225,8 @@ class World:
 
     def run_job(self, job: str, seconds: float = 180) -> dict[str, Any]:
         """Have a customer's job run now, as its schedule would, and wait for its end."""
+        if self.job_service is not None:
+            return self.job_service.run(job, seconds)
         return self._run(self.jobs_server, job, {}, seconds)
 
     def _deployment(self, server: PrefectServer, name: str) -> str:

@@ -3,7 +3,8 @@
 Run it with ``python -m sandbox.zoho --port 8404``. Like the real one it takes a token for an hour at most and gives few
 of them, takes so many calls at once and no more (429), finds a new ticket by its search only after a while, answers 204
 to a list of nothing, 422 to what is wrong in a request, and calls a status whatever it was renamed to. ``GET
-/simulator`` tells what is there; people at the desk are its methods, and ``POST /simulator/people`` for those outside.
+/simulator`` tells what is there; people at the desk are its methods, and ``POST /simulator/people`` for those outside;
+they read their tickets at ``/agent/made-up/tickets``.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 
 from sandbox.farm_http import Asked, Part, Reply
 from sandbox.provider import Bad, Kind, Simulator, main
+from sandbox.zoho_pages import PAGES, address_of, ticket_page
 
 ORGANISATION, CLIENT, SECRET, REFRESH = "60001234", "1000.MADEUP", "a-made-up-secret", "1000.a-made-up-refresh-token"
 DEPARTMENT, QUEUE, CONTACT, EMAIL = "4000000000101", "4000000000102", "4000000000201", "caseproof@example.com"
@@ -59,15 +61,23 @@ class Ticket:
 
 
 class ZohoSimulator(Simulator):
-    """``at_once`` is the edition's limit, ``takes`` the seconds that an answer takes, ``lag`` those of the search.
+    """``at_once`` is the edition's limit, ``takes`` the seconds that an answer takes, ``lag`` those of the search,
+    ``site`` what the addresses of its pages begin with.
 
     ``dice`` may say of each call of the API how it goes wrong; ``too_many`` counts what came too thick.
     """
 
     def __init__(
-        self, *, at_once: int = 5, takes: float = 0.0, lag: float = 0.0, fields: Sequence[str] = (FIELD,)
+        self,
+        *,
+        at_once: int = 5,
+        takes: float = 0.0,
+        lag: float = 0.0,
+        fields: Sequence[str] = (FIELD,),
+        site: str = "https://desk.example.com",
     ) -> None:
         super().__init__()
+        self.site = site
         self.at_once, self.takes, self.lag = at_once, takes, lag
         self.fields = set(fields)
         self.statuses = {"Open": "Open", "On Hold": "On Hold", "Escalated": "Open", "Closed": "Closed"}
@@ -185,6 +195,8 @@ class ZohoSimulator(Simulator):
     def served(self, asked: Asked) -> Reply:
         if asked.path == "/oauth/v2/token":
             return self._give_token(asked)
+        if asked.path.startswith(PAGES) and asked.method == "GET":
+            return ticket_page(self, asked)
         if not asked.path.startswith(API):
             return _refused(404, "URL_NOT_FOUND", "The URL given is wrong.")
         token = asked.headers.get("authorization", "").removeprefix("Zoho-oauthtoken ")
@@ -366,7 +378,7 @@ class ZohoSimulator(Simulator):
             "statusType": self.statuses.get(one.status, "Open"), "departmentId": one.department,
             "contactId": one.contact, "createdTime": _time(one.made), "cf": self._cf(one), "email": one.email or None,
             "description": one.description, "channel": "Web", "isTrashed": False,
-            "webUrl": f"https://desk.example.com/agent/made-up/tickets/details/{one.id}",
+            "webUrl": f"{self.site}{address_of(one)}",
         }  # fmt: skip
 
     def _number(self) -> str:
@@ -402,6 +414,5 @@ def _refused(status: int, code: str, message: str, headers: dict[str, str] | Non
 
 
 if __name__ == "__main__":
-    sys.exit(
-        main(lambda _: ZohoSimulator(), argparse.ArgumentParser(prog="python -m sandbox.zoho", description=__doc__))
-    )
+    parser = argparse.ArgumentParser(prog="python -m sandbox.zoho", description=__doc__)
+    sys.exit(main(lambda told: ZohoSimulator(site=f"http://127.0.0.1:{told.port}"), parser))

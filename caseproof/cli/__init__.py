@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Mapping
+from enum import StrEnum
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -176,15 +177,37 @@ def web() -> None:
     serve(read_settings())
 
 
+class DemoPlatform(StrEnum):
+    """What the demo's jobs run on: Prefect's deployments, or a simulated HTTP job service."""
+
+    PREFECT = "prefect"
+    HTTP = "http"
+
+
+class DemoDesk(StrEnum):
+    """Where the demo's tickets are: on Caseproof's own desk, or in a simulated Zoho Desk."""
+
+    EMBEDDED = "embedded"
+    ZOHO = "zoho"
+
+
 @app.command()
 def demo(
     leave: Annotated[bool, typer.Option("--exit", help="Stop everything at the end instead of staying up.")] = False,
     emergency: Annotated[
         bool, typer.Option("--emergency", help="Play an emergency with simulated telephones instead.")
     ] = False,
+    platform: Annotated[
+        DemoPlatform, typer.Option(help="What the jobs run on: Prefect's deployments, or a simulated HTTP job service.")
+    ] = DemoPlatform.PREFECT,
+    desk: Annotated[
+        DemoDesk, typer.Option(help="Where the tickets are: on Caseproof's own desk, or in a simulated Zoho Desk.")
+    ] = DemoDesk.EMBEDDED,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write what happened to this file.")] = None,
 ) -> None:
-    """Play one case from the stop to the proof, in a small world that really fails and really mends."""
+    """Play two cases from the stop to the proof, in a small world that really fails and really mends."""
+    if emergency and (platform is not DemoPlatform.PREFECT or desk is not DemoDesk.EMBEDDED):
+        raise typer.BadParameter("An emergency is played without jobs and tickets. Leave --platform and --desk away.")
     try:
         from sandbox.demo import play, play_emergency
     except ModuleNotFoundError as missing:
@@ -198,4 +221,4 @@ def demo(
     if emergency:
         play_emergency(read_settings(), leave=leave)
     else:
-        play(read_settings(), leave=leave, json_file=json_file)
+        play(read_settings(), leave=leave, json_file=json_file, platform=platform, desk=desk)
