@@ -12,8 +12,9 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ from caseproof.evidence.proof import verify_proof
 from caseproof.procedure.closing.proving import proof_path
 from caseproof.procedure.views.board import board_url
 from caseproof.procedure.views.case_page import sentence
+from caseproof.up.addresses import forget_addresses, write_addresses
+from caseproof.up.plan import store_name
 from caseproof.up.processes import wait_until
 from sandbox import emergency
 from sandbox.marketplace import expire_token
@@ -107,13 +110,26 @@ def _play_in(home: Path, leave: bool, json_file: Path | None, platform: str, des
             json_file.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         for case in cases:
             _show_timeline(case)
-        with nullcontext() if leave else world.keeping():
-            _show_places(cases[0], facts, other)
+        with nullcontext() if leave else _kept_for_people(world):
+            _show_places(world, cases[0], facts, other)
             if not leave:
                 _show_log_in(world, facts)
+                _show_own_case(world)
                 console.print("\nIt keeps running for a look around. Ctrl-C ends it.")
                 _until_interrupted()
     console.print("Everything that was started is stopped; the files stay.")
+
+
+@contextmanager
+def _kept_for_people(world: World) -> Iterator[None]:
+    """The cases are looked after, and a command that is told this home finds the rest by itself."""
+    settings = world.services.settings
+    write_addresses(world.home, world.env(), store_name(settings, embedded=False), own_server=True)
+    try:
+        with world.keeping():
+            yield
+    finally:
+        forget_addresses(world.home)
 
 
 def _starting(text: str) -> None:
@@ -128,7 +144,7 @@ def _pages_of_systems(world: World) -> dict[str, str]:
 
 def _fresh_home(home: Path) -> Path:
     """The home folder itself if nothing is in it yet, else a new one below it: a demo never touches real cases."""
-    if not any((home / name).exists() for name in ("caseproof.sqlite", "postgres")):
+    if not any((home / name).exists() for name in ("caseproof.sqlite", "postgres", "up")):
         return home
     number = 2
     while (home / f"demo-{number}").exists():
@@ -266,7 +282,7 @@ def _facts(world: World, case: Case) -> dict[str, Any]:
             **_pages_of_systems(world),
         },
         "home": str(world.home),
-        "log_in": f"CASEPROOF_HOME={shlex.quote(str(world.home))} .venv/bin/caseproof keys prefect",
+        "log_in": _command(world, "keys prefect"),
     }
 
 
@@ -294,7 +310,7 @@ def _called(name: str) -> str:
     return _CALLED.get(name, f"{name.replace('_', ' ')} page")
 
 
-def _show_places(case: Case, facts: dict[str, Any], other: dict[str, Any]) -> None:
+def _show_places(world: World, case: Case, facts: dict[str, Any], other: dict[str, Any]) -> None:
     for one in (facts, other):
         checks = verify_proof(Path(one["proof"]))
         verdict = "holds" if all(check.ok for check in checks) else "does NOT hold"
@@ -305,10 +321,7 @@ def _show_places(case: Case, facts: dict[str, Any], other: dict[str, Any]) -> No
     for name in ("proof", "screenshot", "ticket", "home"):
         _place(name, str(facts[name]))
     _place("the other case", other["urls"]["case"])
-    _place("look with", f"CASEPROOF_HOME={facts['home']} .venv/bin/caseproof case show {case.ref}")
-
-
-_LINK = "people link operator"
+    _place("look with", _command(world, f"case show {case.ref}"))
 
 
 def _show_log_in(world: World, facts: dict[str, Any]) -> None:
@@ -317,11 +330,27 @@ def _show_log_in(world: World, facts: dict[str, Any]) -> None:
     if sys.stdout.isatty():
         services = world.services
         _place("log in by", services.links.sign_in_url(services.logins.invite("operator")[1]))
-    _place("another link by", f"CASEPROOF_WEB_URL={world.web_url} {facts['log_in'].replace('keys prefect', _LINK)}")
+    _place("another link by", _command(world, "people link operator"))
     console.print("\nPrefect's pages ask for a password. Type the whole line, with what stands before the colon:")
     if sys.stdout.isatty():
         _place("log in with", str(world.server.auth))
     _place("printed by", facts["log_in"])
+
+
+def _show_own_case(world: World) -> None:
+    """How somebody who looks around makes a case of their own, where the jobs are on the job service."""
+    if world.job_service is None:
+        return
+    console.print("\nFor a case of your own: break a job on its page, run it there, and let the daily check find it.")
+    _place("a job's page", world.job_service.page_of(_job(BY_MAIL)))
+    _place("check by", _command(world, "check"))
+    console.print("Answer on the worklist, and mend the job on its page. Somebody else has to approve the picture:")
+    _place("their link by", _command(world, "people link 'team lead'"))
+
+
+def _command(world: World, typed: str) -> str:
+    """A command of this home, as it is typed in the project's folder."""
+    return f"CASEPROOF_HOME={shlex.quote(str(world.home))} .venv/bin/caseproof {typed}"
 
 
 def _place(name: str, where: str) -> None:

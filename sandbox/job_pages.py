@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 WORDS = {"queued": "Queued", "running": "Running", "done": "Done", "broken": "Broken", "called off": "Called off"}
 """What its states are called on a page."""
 _LAST = 20
-_BROKEN = "401: the token expired (somebody broke this job by hand)"
+_BROKEN = 'The marketplace answered 401: {"error":"token_expired"}. (Somebody broke this job by hand.)'
 
 
 def job_page(service: JobService, asked: Asked) -> Reply:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -37,6 +38,10 @@ class SimulatedJobs:
     def page(self) -> str:
         """The address at which people open it."""
         return f"{self.url}/ui"
+
+    def page_of(self, job: str) -> str:
+        """The address of a job's page."""
+        return f"{self.page}/jobs/{quote(job)}"
 
     def block(self) -> dict[str, Any]:
         """The fields of its block."""

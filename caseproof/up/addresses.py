@@ -36,6 +36,11 @@ def write_addresses(home: Path, environment: Mapping[str, str], store: str, *, o
     half.replace(folder / _FILE)
 
 
+def forget_addresses(home: Path) -> None:
+    """Forget what was written down: nothing of it answers any more."""
+    (home / FOLDER / _FILE).unlink(missing_ok=True)
+
+
 def adopt_addresses(home: Path, environment: MutableMapping[str, str] = os.environ) -> str | None:
     """Set what the home's latest `caseproof up` used and this process was not told; gives what its store is called.
 

@@ -620,3 +620,36 @@ main()
     assert f"{library} for them is not installed" in ended.stderr
     assert "pip install 'caseproof[demo]'" in ended.stderr
     assert ended.stdout == ""
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--platform", "sql"), ("'--platform'", "'sql'", "'prefect', 'http'")),
+        (("--desk", "rt"), ("'--desk'", "'rt'", "'embedded', 'zoho'")),
+        (("--emergency", "--desk", "zoho"), ("An emergency is played without jobs and tickets",)),
+        (("--emergency", "--platform", "http"), ("Leave --platform and --desk away.",)),
+    ],
+)
+def test_a_demo_of_what_there_is_not_starts_nothing_and_names_what_there_is(
+    run: Run, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], said: tuple[str, ...]
+) -> None:
+    def started(*_: object, **__: object) -> None:
+        raise AssertionError("It was to refuse first.")
+
+    monkeypatch.setattr("sandbox.demo.play", started)
+    monkeypatch.setattr("sandbox.demo.play_emergency", started)
+    ended = run("demo", *options)
+    assert ended.code == 2
+    told = " ".join(ended.err.replace("\u2502", " ").split())
+    assert all(words in told for words in said), told
+
+
+@pytest.mark.usefixtures("home")
+def test_a_demo_is_played_with_the_systems_that_were_asked_for(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    played: list[tuple[str, str]] = []
+    monkeypatch.setattr("sandbox.demo.play", lambda _, platform, desk, **__: played.append((platform, desk)))
+    for options in ((), ("--desk", "zoho"), ("--platform", "http"), ("--platform", "http", "--desk", "zoho")):
+        assert run("demo", *options).code == 0
+    assert played == [("prefect", "embedded"), ("prefect", "zoho"), ("http", "embedded"), ("http", "zoho")]
