@@ -143,9 +143,21 @@ class TicketClosed(TypedDict):
 
 
 class TicketReopened(TypedDict):
-    """The ticket."""
+    """The ticket; and why, where a person had closed it while the case was open."""
 
     ticket: Named
+    why: NotRequired[str]
+
+
+class SaidOnTicket(TypedDict):
+    """What somebody wrote on the case's ticket, on the desk; ``public``: the desk's customer reads it, too."""
+
+    ticket: Named
+    comment: Named
+    by: str
+    words: str
+    written_at: str
+    public: bool
 
 
 class LinksMadeOf(TypedDict, total=False):

@@ -130,6 +130,9 @@ class Make:
             Kind.CLOSED: {"proof": proof},
             Kind.TICKET_CLOSED: {"ticket": "T-000001"},
             Kind.TICKET_REOPENED: {"ticket": "T-000001"},
+            Kind.SAID_ON_TICKET: {
+                "ticket": "T-000001", "comment": "c", "by": "b", "words": "w", "written_at": seen, "public": False,
+            },
             Kind.STOP_DID_NOT_HOLD: {"jobs": [job], "why": "It ran again.", "evidence": file},
             Kind.INCIDENT_JOINED: {"incident": "IN-000001"},
             Kind.REMINDER_SENT: {"number": 1, "message_id": "<2@example.com>", "accepted": ["a@x"], "evidence": file},

@@ -153,6 +153,8 @@ class Teller:
         self.add(Kind.MAIL_SENT, **sent, by="operator", of=len(self.case.events))
         self.add(Kind.GIVEN_UP, what="note", key="k", thing="what the retailer wrote, on the ticket", reason="r")
         self.add(Kind.NOTED, note="They moved their shop.")
+        said = {"comment": "c", "by": "a colleague", "words": "w", "written_at": self.now.isoformat()}
+        self.add(Kind.SAID_ON_TICKET, ticket="T-000001", **said, public=False)
         self.add(Kind.SUPPORT_OPENED, ref="SC-000002")
         self.add(Kind.SUPPORT_UNLINKED, ref="SC-000002", why="another client's feed")
         self.add(Kind.RUN_FORCED, flow_run="flow-run-1")

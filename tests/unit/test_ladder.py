@@ -692,7 +692,7 @@ def test_a_case_that_closed_before_the_runs_start_was_written_down_stays_closed(
 # -- the procedure as data ----------------------------------------------------------------------------------------
 
 SLOTS = {one.name for one in fields(Case)}
-FOR_PEOPLE = {"_form", "_opened", "_lines", "_outcome"}
+FOR_PEOPLE = {"_form", "_opened", "_lines", "_outcome", "_because"}
 
 
 @pytest.mark.parametrize("kind", Kind)

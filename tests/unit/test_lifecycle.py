@@ -67,7 +67,8 @@ REFUSED = [
 AT_ANY_TIME = {
     "confirmation_received", "confirmation_refused", "reply_received", "address_bounced", "question_asked",
     "question_answered", "answer_refused", "trouble", "trouble_over", "team_told", "given_up", "parked", "cause_chosen",
-    "word_agreed", "noted", "support_opened", "support_unlinked", "message_filed", "mail_written", "mail_sent",
+    "word_agreed", "noted", "said_on_ticket", "support_opened", "support_unlinked", "message_filed", "mail_written",
+    "mail_sent",
     "probe_looked", "page_begun", "page_ended", "page_pressed",
     "review_kept", "recording_linked", "recording_unlinked", "no_recording",
 }  # fmt: skip

@@ -19,7 +19,9 @@ from caseproof.domain.procedure import Procedure, by_prefix, procedure_of, regis
 from caseproof.domain.specs import EventKind, Move, Role, Spec
 
 SLOTS = {one.name for one in fields(Case)}
-MADE_FOR_PEOPLE = {"_jobs", "_to", "_way", "_opened", "_form", "_cause", "_on", "_said", "_outcome", "_page"}
+MADE_FOR_PEOPLE = {
+    "_jobs", "_to", "_way", "_opened", "_form", "_cause", "_on", "_said", "_outcome", "_page", "_because",
+}  # fmt: skip
 """What the case page adds to the names of an event."""
 
 

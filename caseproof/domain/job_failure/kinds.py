@@ -351,7 +351,14 @@ class Kind(EventKind):
         says=says.TicketReopened,
         noted_in=_STOPPED,
         kept="ticket_reopened",
-        sentence="Ticket {ticket} opened again and read back",
+        sentence="Ticket {ticket} opened again and read back{_because}",
+    )
+    SAID_ON_TICKET = "said_on_ticket", Spec(
+        says=says.SaidOnTicket,
+        noted_in=_ALL,
+        wakes=False,  # a colleague's words for people; what they mean for the case is said in a form
+        sentence="{by} wrote on {ticket}: {words}",
+        rule="J1",
     )
     RECOVERY_TOLD = "recovery_told", Spec(
         says=says.RecoveryTold,

@@ -239,7 +239,14 @@ class Kind(EventKind):
         noted_in=_OPEN,
         kept="ticket_reopened",
         wakes=False,
-        sentence="Ticket {ticket} opened again",
+        sentence="Ticket {ticket} opened again{_because}",
+    )
+    SAID_ON_TICKET = "said_on_ticket", Spec(
+        says=kernel.SaidOnTicket,
+        noted_in=_ALL,
+        wakes=False,
+        sentence="{by} wrote on {ticket}: {words}",
+        rule="E12",
     )
     ATTACHED = "attached", Spec(
         says=kernel.Attached,

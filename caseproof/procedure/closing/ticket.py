@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 from types import MappingProxyType
 
-from caseproof.desks.base import Attachment, Desk, DeskError, TicketStatus
+from caseproof.desks.base import Attachment, Desk, DeskError, Ticket, TicketStatus, UnknownTicket
 from caseproof.domain import payloads as says
 from caseproof.domain.aftermath import TOLD
 from caseproof.domain.case import Case, Fact
@@ -60,11 +60,10 @@ def ensure_ticket(
         return case
     if case.ticket is not None:
         return _reopen(ledger, links, desk, case, case.ticket)
-    adopted = case.facts.get("ticket")
+    adopted = _there(desk, case.facts.get("ticket"))
     if adopted:
-        ticket = desk.ticket(adopted)
-        desk.comment(ticket.id, f"{ref}/adopted", f"{ref} carries this ticket: {links.case_url(ref)}")
-        found: Json = {"ticket": ticket.id, "url": ticket.url}
+        desk.comment(adopted.id, f"{ref}/adopted", f"{ref} carries this ticket: {links.case_url(ref)}")
+        found: Json = {"ticket": adopted.id, "url": adopted.url}
     else:
 
         def read_back(_: Json) -> Json | None:
@@ -81,6 +80,15 @@ def ensure_ticket(
     kind = case.procedure.kind(says.TicketOpened)
     event = ledger.event(kind, desk=desk_name, adopted=bool(adopted), **found)
     return ledger.change(ref, lambda now: [] if now.ticket else [event])
+
+
+def _there(desk: Desk, number: str | None) -> Ticket | None:
+    """The ticket that the case was raised from. None where there is none (any more), so that the case gets its own: the
+    desk may have been down when it was named."""
+    try:
+        return desk.ticket(number) if number else None
+    except UnknownTicket:
+        return None
 
 
 def _reopen(ledger: Ledger, links: Links, desk: Desk, case: Case, fact: Fact) -> Case:

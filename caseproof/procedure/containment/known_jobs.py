@@ -66,6 +66,12 @@ def jobs_named_in(uow: UnitOfWork, text: str, limit: int) -> list[KnownJob]:
     return (named or theirs)[:limit]
 
 
+def jobs_called(uow: UnitOfWork, platform: str, name: str) -> list[KnownJob]:
+    """The jobs with this name, on any platform where ``platform`` is ""; what they are known by there goes first."""
+    name, known = name.casefold(), [one for one in _known(uow) if platform in ("", one.platform)]
+    return [one for one in known if one.job.casefold() == name] or [o for o in known if o.name.casefold() == name]
+
+
 def _known(uow: UnitOfWork) -> Iterator[KnownJob]:
     for mark in uow.cursors.names(_MARK):
         noted = uow.cursors.get(mark)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from caseproof.config.policy import Policy
-from caseproof.desks.base import Desk
+from caseproof.desks.base import Desk, DeskDown
 from caseproof.domain.case import Case
 from caseproof.domain.errors import BadInput
 from caseproof.domain.events import Event
@@ -43,8 +44,8 @@ def open_case(
 ) -> tuple[Case, bool]:
     """Open a case for the job, or return the one that is open for it: ``(case, whether it is new)``.
 
-    The desk is looked up only for a ticket that is named: nothing else comes before the stop. Raises UnknownJob,
-    UnknownTicket and BadInput before anything is written.
+    The desk is looked up only for a ticket that is named, and not waited for: nothing comes before the stop. Raises
+    UnknownJob, UnknownTicket and BadInput before anything is written.
     """
     if request.cause not in CAUSES:
         raise no_such("cause", request.cause, CAUSES)
@@ -54,8 +55,9 @@ def open_case(
         return standing, False
     job = platform.job(request.job)
     if request.ticket:
-        desk().ticket(request.ticket)
         _refuse_shared(ledger, request.ticket)
+        with suppress(DeskDown):  # J2: it holds up no stop; where there is no such ticket, the case gets its own
+            desk().ticket(request.ticket)
     failed = _last_failure(ledger, platform, job)
     scope = request.scope or policy.scope_for(request.cause)
     event = opened(
@@ -117,11 +119,16 @@ def read_whose_job(ledger: Ledger, platform: Callable[[], JobPlatform], ref: str
 
 def _refuse_shared(ledger: Ledger, ticket: str) -> None:
     """One ticket, one case: closing one would close the other's."""
+    if case := open_case_with(ledger, ticket):
+        raise BadInput(f"{ticket} is the ticket of {case.ref} already.", "Give this job's own ticket, or none.")
+
+
+def open_case_with(ledger: Ledger, ticket: str) -> Case | None:
+    """The open case that carries this ticket, or is about to."""
     with ledger.store.reading() as uow:
         cases = [uow.cases.get(row.ref) for row in uow.cases.rows(open_only=True)]
-    for case in cases:
-        if ticket in (case.facts.get("ticket"), case.ticket.data["ticket"] if case.ticket else None):
-            raise BadInput(f"{ticket} is the ticket of {case.ref} already.", "Give this job's own ticket, or none.")
+    carries = (c for c in cases if ticket in (c.facts.get("ticket"), c.ticket.data["ticket"] if c.ticket else None))
+    return next(carries, None)
 
 
 def _last_failure(ledger: Ledger, platform: JobPlatform, job: Job) -> Run | None:

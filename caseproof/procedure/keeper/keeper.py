@@ -26,6 +26,7 @@ from caseproof.procedure.keeper import rechecking
 from caseproof.procedure.keeper.afterwards import ask_development, end_recordings
 from caseproof.procedure.keeper.by_time import BY_TIME
 from caseproof.procedure.keeper.cover import Cover, look_at_cover, note_cover, note_standing
+from caseproof.procedure.keeper.looking_at_tickets import look_at_tickets
 from caseproof.procedure.keeper.no_answer import has_to_be_told, keep_paused
 from caseproof.procedure.keeper.open_incidents import note_nudge, nudges
 from caseproof.procedure.keeper.owing import (
@@ -43,6 +44,7 @@ from caseproof.procedure.keeper.owing import (
 from caseproof.procedure.keeper.passes import KeeperPass, KeeperPorts, Ran
 from caseproof.procedure.keeper.pending_team_alerts import to_tell
 from caseproof.procedure.keeper.problems import about_platform, note_problems
+from caseproof.procedure.keeper.raised_on_the_desk import hear_raised
 from caseproof.procedure.keeper.raising import raise_wanted
 from caseproof.procedure.keeper.schedule import (
     AT_WORK,
@@ -132,6 +134,7 @@ class _Keeper:
         again = self._renew(found)
         self._work_off()
         self._look_after_the_rest()
+        self._hear_the_desk()
         for name in self._wait_for_the_platforms():  # the team is told of what they found
             self._done.problems(about_platform(name), Hanging(name))
         self._tell(found)
@@ -158,14 +161,15 @@ class _Keeper:
     def _raise_wanted(self) -> None:
         with self._apart("cases that are wanted"):
             here = self._services
-            self._done.raised = raise_wanted(
+            raised = raise_wanted(
                 here.stopping,
                 self._ports.platform,
                 self._ports.desk,
                 lambda about, error: self._done.problems(about, error),
                 self._hung,
             )
-            for ref in self._done.raised:
+            self._done.raised += raised
+            for ref in raised:
                 self._ports.say(f"{ref} is open: somebody wanted it (J1)")
 
     def _watch_the_platforms(self) -> None:
@@ -255,6 +259,17 @@ class _Keeper:
             heard = ask_development(here.ledger, lambda: desk(here.policy.development_desk), say)
             self._done.by_time += heard
             # Its run is woken in the next pass: the event is news.
+
+    def _hear_the_desk(self) -> None:
+        """What people do there: raise a ticket (J1), write on one, or close one while its case is open (J7, J8)."""
+        with self._apart("tickets that people raised"):
+            if hear_raised(self._hands, self._done.problems):
+                self._raise_wanted()  # J2: not a pass later
+        with self._apart("tickets of open cases"):
+            found = look_at_tickets(self._hands, self._done.problems, self._hung)
+            self._done.said_on_ticket, self._done.tickets_opened_again = found.said, found.opened_again
+            for ref in found.opened_again:
+                self._ports.say(f"{ref}: its ticket was closed on the desk, and is open again (J7, J8)")
 
     def _let_another_ask(self, found: DueCases) -> None:
         """Where the case that asked for a message's cause is gone, the oldest of those that waited for it asks."""

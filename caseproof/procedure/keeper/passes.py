@@ -64,6 +64,8 @@ class KeeperPass:
     paused: list[str] = field(default_factory=list)
     by_time: list[str] = field(default_factory=list)
     reviews: list[str] = field(default_factory=list)
+    said_on_ticket: list[str] = field(default_factory=list)
+    tickets_opened_again: list[str] = field(default_factory=list)
     incidents: list[str] = field(default_factory=list)
     tested: list[str] = field(default_factory=list)
     problems: Problems = field(default_factory=Problems)
@@ -90,6 +92,8 @@ class KeeperPass:
             "told to the team": self.team_told,
             "kept paused: no answer": _names(self.paused),
             "reminded or handed on, because time has passed": _names(self.by_time),
+            "somebody wrote on their tickets": _names(self.said_on_ticket),
+            "tickets opened again: closed by hand": _names(self.tickets_opened_again),
             "test pages sent to": _names(self.tested),
             "incidents": "; ".join(self.incidents[:20]) or "nothing",
             "could not be done": "; ".join(f"{on}: {said}" for on, said in self.problems.said.items()) or "nothing",

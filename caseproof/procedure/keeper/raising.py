@@ -50,15 +50,20 @@ class WantedCase:
 
 
 def want_case(ledger: Ledger, team: Collection[str], request: Request) -> Case | None:
+    """``want``, for somebody on the team. Raises NotOnTheTeam, and what ``want`` raises."""
+    return want(ledger, replace(request, by=require_member(request.by, team)))
+
+
+def want(ledger: Ledger, request: Request) -> Case | None:
     """Write down that a case is wanted for this job; or give the case that is open for it. Wanted again, it is tried
     at once, as it is wanted now.
 
-    Raises NotOnTheTeam, and BadInput for what no case can be opened with.
+    Raises BadInput for what no case can be opened with.
     """
     if request.cause not in CAUSES:
         raise no_such("cause", request.cause, CAUSES)
     request = replace(
-        request, by=require_member(request.by, team), platform=_name(request.platform, "platform"),
+        request, platform=_name(request.platform, "platform"),
         job=_name(request.job, "job"), ticket=_name(request.ticket, "ticket", needed=False),
         summary=redact(request.summary.strip()[:LONGEST_SUMMARY]),
     )  # fmt: skip

@@ -1,0 +1,262 @@
+"""J1: a ticket that a person raised on the desk becomes a case, where it says which job it is about.
+
+A ticket says so in a line of its own: ``Job: NAME``, and ``Platform: NAME`` where several platforms have such a job.
+A job that is only mentioned is not stopped for it: the ticket is asked, with the jobs that may be meant, and an answer
+there counts as if it had stood in the ticket.
+
+What is known of each such ticket is written down before anything is said on the desk, so that a crash or a desk that is
+down loses no ticket and says nothing twice.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from caseproof.desks.abilities import DeskAbility
+from caseproof.desks.base import Desk, DeskDown, Raised, TicketStatus, UnknownTicket
+from caseproof.domain.errors import BadInput
+from caseproof.domain.owing import HARMLESS, PASSES
+from caseproof.procedure.containment.known_jobs import KnownJob, jobs_called, jobs_named_in, known_platforms
+from caseproof.procedure.containment.opening import Request, open_case_with
+from caseproof.procedure.core.texts import in_ticket, short
+from caseproof.procedure.keeper.owing import Hands
+from caseproof.procedure.keeper.problems import Problems
+from caseproof.procedure.keeper.raising import LONGEST_SUMMARY, key_of, take_back, want, wanted_cases
+
+AT_ONCE = 20
+"""How many such tickets a pass looks at again, those first that were not looked at for longest; the others are next."""
+OVERLAP = timedelta(minutes=15)
+"""So much of what was listed is listed again: a desk may show a ticket late, and its clock may be another."""
+KEPT = timedelta(days=14)
+"""How long a ticket is asked for its job, and how long it is known that one was dealt with."""
+LIKE_IT = 5
+_SAID = re.compile(r"^[^\w\n]*(job|platform)[^\w\n]*:[ \t]*(\S.*?)[ \t\r]*$", re.IGNORECASE | re.MULTILINE)
+_QUOTES = " \t`'\"*\u201c\u201d\u201e"
+
+
+class Stage(StrEnum):
+    """How far a ticket came. The values are stored."""
+
+    ASKED = "asked"
+    """It does not say which job, or of one that there is not: an answer on the ticket is waited for."""
+    WANTED = "wanted"
+    """Its case is written down as wanted, and not open yet."""
+    DONE = "done"
+    """It has its case, or needs none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a ticket. ``say`` is yet to be said on it, as the comment ``number``; ``key`` is the wanted
+    case's; ``heard`` are the comments that were read; ``since`` is when it was first seen (ISO)."""
+
+    stage: Stage
+    by: str
+    subject: str
+    since: str
+    say: str = ""
+    number: int = 0
+    key: str = ""
+    heard: tuple[str, ...] = ()
+
+
+def hear_raised(hands: Hands, problems: Problems) -> list[str]:
+    """Take in what people raised on the desk of job failures since the last pass, and what became of it; gives the
+    tickets whose cases are wanted now. Raises DeskError, StoreError."""
+    name = hands.policy.desk
+    desk = hands.desk_named(name)
+    if DeskAbility.RAISED in desk.abilities.lacks:
+        return []
+    work = _Hearing(hands, desk, name)
+    wanted = work.take_in()
+    return wanted + work.go_on(problems)
+
+
+def _job_said(text: str) -> tuple[str, str]:
+    """The platform and the job that a text names in lines of their own; the last of each counts, "" for none."""
+    said = {what.casefold(): name.strip(_QUOTES) for what, name in _SAID.findall(text)}
+    return said.get("platform", ""), said.get("job", "")
+
+
+class _Hearing:
+    """One pass over the tickets of a desk."""
+
+    def __init__(self, hands: Hands, desk: Desk, name: str) -> None:
+        self._hands, self._ledger, self._desk, self._name = hands, hands.ledger, desk, name
+        self._mark = f"desk/raised/{name}/"
+        self._since = f"desk/raised-since/{name}"
+
+    def take_in(self) -> list[str]:
+        """Write down the tickets that are new. What is listed again is known."""
+        now = self._ledger.clock()
+        with self._ledger.store.reading() as uow:
+            noted = uow.cursors.get(self._since)
+            known = set(uow.cursors.below(self._mark))
+        since = datetime.fromisoformat(noted[0]) if noted else now - OVERLAP
+        wanted = [one.ticket.id for one in self._desk.raised(since) if one.ticket.id not in known and self._begin(one)]
+        with self._ledger.store.uow() as uow:
+            uow.cursors.set(self._since, (now - OVERLAP).isoformat(), now)
+            uow.commit()
+        return wanted
+
+    def _begin(self, one: Raised) -> bool:
+        """Write it down; whether its case is wanted now."""
+        known = Known(Stage.ASKED, one.by, one.ticket.subject, self._ledger.clock().isoformat())
+        if open_case_with(self._ledger, one.ticket.id) is not None:
+            self._note(one.ticket.id, replace(known, stage=Stage.DONE))
+            return False
+        return self._want(one.ticket.id, known, f"{one.ticket.subject}\n{one.body}")
+
+    def _want(self, ticket: str, known: Known, text: str) -> bool:
+        """Want the case of the job that the text names, or ask on the ticket which it is."""
+        try:
+            platform, job = self._job(text)
+            summary = f"{known.subject}\n{text}" if known.subject not in text else text
+            wish = Request(
+                platform, job, known.by, f"a ticket on {self._name}", summary=summary[:LONGEST_SUMMARY], ticket=ticket
+            )
+            standing = want(self._ledger, wish)
+        except BadInput as error:
+            self._ask(ticket, known, f"{error.problem} {error.next_action}")
+            return False
+        if standing is None:
+            self._note(ticket, replace(known, stage=Stage.WANTED, key=key_of(platform, job)))
+            return True
+        where = self._hands.links.case_url(standing.ref)
+        self._note(ticket, self._saying(known, Stage.DONE, f"{standing.ref} is open for this job already: {where}"))
+        return False
+
+    def _job(self, text: str) -> tuple[str, str]:
+        """The platform and the job as the platform knows it. Raises BadInput: what is missing, and what to write."""
+        platform, job = _job_said(text)
+        with self._ledger.store.reading() as uow:
+            platforms = known_platforms(uow)
+            if not job:
+                raise _which_job(jobs_named_in(uow, text, LIKE_IT))
+            same = jobs_called(uow, platform, job)
+        if len(same) == 1:
+            return same[0].platform, same[0].job
+        if same:
+            names = ", ".join(in_ticket(one.platform) for one in same)
+            raise BadInput(
+                f"There is a job {in_ticket(job)} on {names}.",
+                "Write both lines in a comment: Job: … and Platform: …",
+            )
+        if platform and platform not in platforms:
+            raise BadInput(
+                f"No platform is called {in_ticket(platform)}.",
+                f"These are known: {', '.join(map(in_ticket, platforms)) or 'none yet'}. Write both lines.",
+            )
+        if platform or len(platforms) == 1:
+            return platform or platforms[0], job  # newer than the last check, perhaps: the platform itself says it
+        raise BadInput(
+            f"No job {in_ticket(job)} is known.",
+            "Write a comment with a line for the job as the platform writes it, and one for the platform.",
+        )
+
+    def go_on(self, problems: Problems) -> list[str]:
+        """What is to be said, answers to what was asked, and what became of the wanted; gives what is wanted by now."""
+        wanted = []
+        for ticket, known in self._to_look_at():
+            try:
+                if self._look(ticket, known):
+                    wanted.append(ticket)
+            except DeskDown:
+                raise
+            except Exception as error:
+                problems(f"the ticket {ticket}", error)
+        return wanted
+
+    def _to_look_at(self) -> list[tuple[str, Known]]:
+        now, found = self._ledger.clock(), list[tuple[datetime, str, Known]]()
+        with self._ledger.store.uow() as uow:
+            for ticket, (value, at) in uow.cursors.below(self._mark).items():
+                known = _read(value)
+                if known is None or now - datetime.fromisoformat(known.since) > KEPT:
+                    uow.cursors.forget(f"{self._mark}{ticket}")
+                elif known.stage is not Stage.DONE or known.say:
+                    found.append((at, ticket, known))
+            uow.commit()
+        return [(ticket, known) for _, ticket, known in sorted(found, key=lambda one: one[:2])[:AT_ONCE]]
+
+    def _look(self, ticket: str, known: Known) -> bool:
+        """Whether its case is wanted by now, and was not before."""
+        try:
+            if known.say:
+                self._desk.comment(ticket, f"{ticket}/raised/{known.number}", known.say)
+                known = replace(known, say="")
+            if known.stage is Stage.WANTED:
+                self._became_of(ticket, known)
+                return False
+            if known.stage is Stage.DONE:
+                self._note(ticket, known)
+                return False
+            if self._desk.ticket(ticket).status is TicketStatus.CLOSED:
+                self._note(ticket, replace(known, stage=Stage.DONE))
+                return False
+            return self._answered(ticket, known)
+        except UnknownTicket:
+            self._note(ticket, replace(known, stage=Stage.DONE, say=""))  # somebody deleted it
+            return False
+
+    def _answered(self, ticket: str, known: Known) -> bool:
+        news = [one for one in self._desk.comments(ticket) if not one.ours and one.id not in known.heard]
+        known = replace(known, heard=(*known.heard, *(one.id for one in news)))
+        text = "\n".join(one.text for one in news)
+        if not _job_said(text)[1]:
+            self._note(ticket, known)
+            return False
+        if any(one.by for one in news):
+            known = replace(known, by=news[-1].by or known.by)
+        return self._want(ticket, known, text)
+
+    def _became_of(self, ticket: str, known: Known) -> None:
+        """Where no case can be opened as the ticket says, the ticket is asked; else the list of what is owed tries."""
+        with self._ledger.store.reading() as uow:
+            row = next((one.row for one in wanted_cases(uow) if one.row.key == known.key), None)
+        if row is None:
+            self._note(ticket, replace(known, stage=Stage.DONE))
+        elif not row.code or row.code in PASSES | HARMLESS:
+            self._note(ticket, known)
+        else:
+            take_back(self._ledger, known.key)
+            self._ask(ticket, replace(known, key=""), row.trouble)
+
+    def _ask(self, ticket: str, known: Known, why: str) -> None:
+        page = f"{self._hands.links.raise_url}?ticket={ticket}"
+        lines = [
+            "A ticket that names its job in a line of its own becomes a case, and the job is stopped at once (J1, J2).",
+            f"This one does not yet: {why}",
+            f"Answer in a comment here, or choose the job on {page}",
+        ]
+        self._note(ticket, self._saying(known, Stage.ASKED, "\n".join(lines)))
+
+    def _saying(self, known: Known, stage: Stage, words: str) -> Known:
+        return replace(known, stage=stage, say=words, number=known.number + 1)
+
+    def _note(self, ticket: str, known: Known) -> None:
+        with self._ledger.store.uow() as uow:
+            uow.cursors.set(f"{self._mark}{ticket}", json.dumps(asdict(known)), self._ledger.clock())
+            uow.commit()
+
+
+def _which_job(alike: Iterable[KnownJob]) -> BadInput:
+    names = "; ".join(f"Job: {in_ticket(one.job)} ({in_ticket(short(one.name))})" for one in alike)
+    may_be = f" It may be one of these: {names}." if names else ""
+    return BadInput(
+        "it does not say which job it is about.", f"Write a line like this: Job: the job's name there.{may_be}"
+    )
+
+
+def _read(value: str) -> Known | None:
+    """None where another version wrote it."""
+    try:
+        said = json.loads(value)
+        return Known(**{**said, "stage": Stage(said["stage"]), "heard": tuple(said["heard"])})
+    except (ValueError, TypeError, KeyError):
+        return None
