@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from caseproof.config.clock import Clock
 from caseproof.domain.errors import CaseproofError
@@ -28,6 +29,8 @@ FRESH = timedelta(minutes=2)
 """A token that is refused so soon after it was given is not at fault itself: another one would be refused, too."""
 REMEMBERED = timedelta(minutes=2)
 """So long a refused refresh token is not tried again: each process would ask the same in vain."""
+LONGEST = timedelta(days=1)
+"""No token is taken to live longer, whatever its server says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +42,19 @@ class Given:
     refresh: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """What stands in the file. Times are ISO texts; ``asked`` are those of the last refreshes."""
+class _Kept(BaseModel):
+    """What stands in the file; ``asked`` are the times of the last refreshes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     token: str = ""
-    given: str = ""
-    ends: str = ""
+    given: AwareDatetime | None = None
+    ends: AwareDatetime | None = None
     refresh: str = ""
     refused: str = ""
     action: str = ""
-    refused_at: str = ""
-    asked: tuple[str, ...] = ()
+    refused_at: AwareDatetime | None = None
+    asked: tuple[AwareDatetime, ...] = ()
 
 
 class SharedToken:
@@ -78,6 +82,15 @@ class SharedToken:
 
     def get(self, instead_of: str = "") -> str:
         """A token that holds; ``instead_of`` is one that was just refused. Raises ``down``, ``refused``."""
+        try:
+            return self._held_or_renewed(instead_of)
+        except OSError as error:
+            raise self._down(
+                f"The access token of {self._name} cannot be kept in {self._file.parent}: {error.strerror}.",
+                "Make it a folder that Caseproof may write to, with room in it; then it is tried again.",
+            ) from error
+
+    def _held_or_renewed(self, instead_of: str) -> str:
         kept = self._read()
         if self._holds(kept, instead_of):
             return kept.token
@@ -102,43 +115,36 @@ class SharedToken:
                 f"{self._name} gave {len(asked)} tokens within ten minutes, and would give no more.",
                 "It is asked again when the ten minutes are over. Does another program use the same refresh token?",
             )
-        kept = replace(kept, asked=(*asked, now.isoformat()), refused="", action="", refused_at="")
+        kept = kept.model_copy(update={"asked": (*asked, now), "refused": "", "action": "", "refused_at": None})
         self._write(kept)  # before it is asked: a process that dies over it has used one up
         try:
             given = self._ask(kept.refresh)
         except self._refused as error:
-            self._write(
-                replace(kept, token="", refused=error.problem, action=error.next_action, refused_at=now.isoformat())
-            )
+            no = {"token": "", "refused": error.problem, "action": error.next_action, "refused_at": now}
+            self._write(kept.model_copy(update=no))
             raise
-        ends = now + timedelta(seconds=given.seconds)
-        self._write(
-            replace(
-                kept, token=given.token, given=now.isoformat(), ends=ends.isoformat(),
-                refresh=given.refresh or kept.refresh,
-            )
-        )  # fmt: skip
+        ends = now + timedelta(seconds=max(0, min(given.seconds, int(LONGEST.total_seconds()))))
+        refresh = given.refresh or kept.refresh
+        self._write(kept.model_copy(update={"token": given.token, "given": now, "ends": ends, "refresh": refresh}))
         return given.token
 
     def _holds(self, kept: _Kept, instead_of: str) -> bool:
-        if not kept.token or kept.token == instead_of:
+        if not kept.token or kept.token == instead_of or kept.ends is None:
             return False
-        return self._clock() < datetime.fromisoformat(kept.ends) - EARLIER
+        return self._clock() + EARLIER < kept.ends
 
     def _read(self) -> _Kept:
         try:
-            told = json.loads(self._file.read_text(encoding="utf-8"))
-            kept = _Kept(**{**told, "asked": tuple(told["asked"])})
-            datetime.fromisoformat(kept.ends or kept.given or "2000-01-01")
-        except (OSError, ValueError, TypeError, KeyError):  # none yet, or half of one: the next one is got
+            return _Kept.model_validate_json(self._file.read_bytes())
+        except (FileNotFoundError, ValidationError):  # none yet, or half of one: the next one is got
             return _Kept()
-        return kept
 
     def _write(self, kept: _Kept) -> None:
         """Whole or not at all, and for its owner alone."""
         half = self._file.with_suffix(".part")
-        with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            json.dump(asdict(kept), file)
+        half.unlink(missing_ok=True)  # of a process that died over it, whatever mode it had
+        with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(kept.model_dump_json())
         half.replace(self._file)
 
     @contextmanager
@@ -153,6 +159,6 @@ class SharedToken:
             os.close(handle)
 
 
-def _within(at: str, now: datetime, span: timedelta) -> bool:
+def _within(at: datetime | None, now: datetime, span: timedelta) -> bool:
     """Whether that was no longer ago; a time ahead of ours, as after the clock was put back, is none."""
-    return bool(at) and timedelta() <= now - datetime.fromisoformat(at) < span
+    return at is not None and timedelta() <= now - at < span

@@ -49,7 +49,7 @@ class Slots:
 
     def _wait(self) -> int:
         until, pause = time.monotonic() + self._patience, _SHORTEST
-        while (handle := self._free()) is None:
+        while (handle := self._free_or_down()) is None:
             if time.monotonic() > until:
                 raise self._down(
                     f"All {len(self._files)} questions that {self._name} takes at once are under way, for long.",
@@ -58,6 +58,15 @@ class Slots:
             self._sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - only spreads the looks
             pause = min(pause * 2, _LONGEST)
         return handle
+
+    def _free_or_down(self) -> int | None:
+        try:
+            return self._free()
+        except OSError as error:
+            raise self._down(
+                f"The turns at {self._name} cannot be kept in {self._files[0].parent}: {error.strerror}.",
+                "Make it a folder that Caseproof may write to; then it is tried again.",
+            ) from error
 
     def _free(self) -> int | None:
         self._files[0].parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -69,5 +78,8 @@ class Slots:
             except BlockingIOError:
                 os.close(handle)
                 continue
+            except OSError:
+                os.close(handle)
+                raise
             return handle
         return None
