@@ -26,6 +26,7 @@ Kind = Literal[
     "nothing",  # answered as if it were done, and nothing happens
     "nonsense",  # a page that is no answer of a provider
     "slow",  # `value` seconds later
+    "gone",  # 404 in the provider's own words, and nothing done
     # Of telephones alone:
     "twice",  # each call-back comes twice
     "out of order",  # what tells of the ringing comes after the end

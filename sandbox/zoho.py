@@ -85,6 +85,7 @@ class ZohoSimulator(Simulator):
         self.tokens: dict[str, float] = {}
         self.refreshes: list[float] = []
         self.refresh_token, self.lives = REFRESH, 3600.0
+        self.lists_fields = True
         self.now: Callable[[], float] = time.monotonic
         self.too_many = 0
         self.most_at_once = 0
@@ -188,6 +189,8 @@ class ZohoSimulator(Simulator):
             self.too_many += 1
             after = {"Retry-After": f"{bad.value:g}"}
             return _refused(429, "THRESHOLD_EXCEEDED", "You have used up your calls.", after)
+        if bad.kind == "gone":
+            return _refused(404, "RESOURCE_NOT_FOUND", "The resource does not exist.")
         if bad.kind == "broken":
             return _refused(500, "INTERNAL_SERVER_ERROR", "An internal error occurred.")
         return super()._badly(bad, asked)
@@ -319,7 +322,7 @@ class ZohoSimulator(Simulator):
         rows.sort(key=lambda one: (one.made, int(one.id)), reverse=asked.query.get("sortBy") == "-createdTime")
         wanted = set(asked.query.get("fields", "").split(","))
         shown = [self._shown(one) | {"cf": {k: v for k, v in self._cf(one).items() if k in wanted}} for one in rows]
-        return _page(shown, asked)
+        return _page(shown if self.lists_fields else [{**one, "cf": None} for one in shown], asked)
 
     def _search(self, asked: Asked) -> Reply:
         name, _, value = asked.query.get("customField1", "").partition(":")

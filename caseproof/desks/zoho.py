@@ -7,8 +7,6 @@ Whatever is written is read back. Whether a ticket is closed says its ``statusTy
 
 from __future__ import annotations
 
-import hashlib
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -28,6 +26,7 @@ from caseproof.desks.base import (
     UnknownTicket,
     require,
 )
+from caseproof.desks.marks import cut, is_marked, mark_of, marked, units, unmarked
 from caseproof.desks.zoho_api import MOST_ROWS, PAGE, ZohoApi, ZohoRefused
 from caseproof.desks.zoho_finding import Finder
 from caseproof.desks.zoho_names import Names
@@ -49,6 +48,7 @@ from caseproof.desks.zoho_wire import (
     as_text,
     is_id,
 )
+from caseproof.domain.visible import one_line
 from caseproof.http.api import READ_SECONDS
 from caseproof.http.client import Answer, Transport
 
@@ -56,7 +56,6 @@ _LOOKS_AFTER = (0.5, 2.0)
 """After a lost answer the ticket is looked for so many seconds later, and later again."""
 _CLOSED = "closed"
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
-_MARK = re.compile(r"\[Caseproof [0-9a-f]{12}\]\Z")
 
 ABILITIES = all_but(
     DeskAbility,
@@ -141,8 +140,8 @@ class ZohoDesk:
         if standing is not None:
             return standing
         wanted = {
-            "subject": subject[:LONGEST_SUBJECT],
-            "description": as_html(body[:LONGEST_TEXT])[:LONGEST_TEXT],
+            "subject": cut(one_line(subject), LONGEST_SUBJECT) or key,
+            "description": as_html(cut(body, LONGEST_TEXT, lambda some: units(as_html(some)))),
             "departmentId": self._names.department(),
             "contactId": self._names.contact(),
             "cf": {self._account.reference_field: key},
@@ -217,9 +216,7 @@ class ZohoDesk:
         mark = mark_of(key)
         if self._has(row, mark):
             return
-        room = LONGEST_COMMENT - len(mark) - 2
-        said = text if len(text) <= room else f"{text[: room - 1]}\u2026"
-        wanted = {"content": f"{said}\n\n{mark}", "isPublic": public, "contentType": "plainText"}
+        wanted = {"content": marked(text, key, LONGEST_COMMENT), "isPublic": public, "contentType": "plainText"}
         try:
             self._known(self._api.call("POST", f"tickets/{row.id}/comments", json=wanted), row.id)
         except DeskDown:
@@ -264,7 +261,10 @@ class ZohoDesk:
         for row in self._finder.newest(self._names.queue(), since):
             if row.created is None or row.created <= since or row.reference(self._account.reference_field):
                 continue
-            whole = self._read(row.id)
+            try:
+                whole = self._read(row.id)
+            except UnknownTicket:  # deleted since the list was read
+                continue
             if (
                 whole.id != row.id
                 or _status(whole) is TicketStatus.CLOSED
@@ -273,7 +273,7 @@ class ZohoDesk:
                 continue
             by = whole.email or "somebody at the desk"
             found.append(Raised(_ticket(whole), by, as_text(whole.description or ""), row.created))
-        return sorted(found, key=lambda one: one.at)
+        return sorted(found, key=lambda one: (one.at, int(one.ticket.id)))
 
     def attach(self, ticket_id: str, name: str, content: bytes, media_type: str) -> Attachment:
         """Attach a file, and read it back by name and size; what has both is there already. Raises UnknownTicket."""
@@ -352,17 +352,14 @@ class ZohoDesk:
         return answer
 
 
-def mark_of(key: str) -> str:
-    """How a comment ends that was made under this key."""
-    return f"[Caseproof {hashlib.sha256(key.encode()).hexdigest()[:12]}]"
-
-
 def _comment(row: CommentRow) -> Comment:
     """As others read it: one of ours without its mark. What people write is HTML, and a quotation of ours is theirs."""
-    said = (row.content or "").rstrip()
-    mark = None if row.kind == "html" else _MARK.search(said)
-    text = as_text(said) if row.kind == "html" else said[: mark.start()].rstrip() if mark else said
-    return Comment(row.id, row.who, text, row.at or _LONG_AGO, ours=mark is not None, public=row.is_public)
+    said, ours = (row.content or "").rstrip(), False
+    if row.kind == "html":
+        said = as_text(said)
+    else:
+        said, ours = unmarked(said), is_marked(said)
+    return Comment(row.id, row.who, said, row.at or _LONG_AGO, ours=ours, public=row.is_public)
 
 
 def _status(row: Row) -> TicketStatus:

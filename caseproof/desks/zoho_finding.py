@@ -58,18 +58,29 @@ class Finder:
         return row
 
     def _search(self, key: str) -> None:
-        params = {"customField1": f"{self._field}:{key}", "limit": "50", "from": "0"}
-        rows, _ = self._api.page("tickets/search", ROWS, params)
+        """What the search knows: it may take others for it that only begin so, or have some of its words."""
         numbers = []
-        for row in rows:
-            said = row.reference(self._field)
-            if said is None:  # the search need not show the field
-                answer = self._api.call("GET", f"tickets/{row.id}")
-                said = None if answer.is_missing else self._api.one(answer, ROW).reference(self._field)
-            if said == key and not row.trashed:
-                numbers.append(int(row.id))
+        for start in range(0, MOST_ROWS, PAGE):
+            params = {"customField1": f"{self._field}:{key}", "limit": str(PAGE), "from": str(start)}
+            rows, _ = self._api.page("tickets/search", ROWS, params)
+            numbers += [int(row.id) for row in rows if self._reference(row) == key and not row.trashed]
+            if numbers or len(rows) < PAGE:
+                break
+        else:
+            raise DeskDown(
+                f"The search of {self._api.name} takes more tickets for {key} than can be looked through.",
+                f"Look whether many tickets have something like it in the field {self._field}; it is tried again.",
+            )
         if numbers:
             self.note(key, str(min(numbers)))  # whoever looks takes the same, should there be two
+
+    def _reference(self, row: Row) -> str | None:
+        """What the field holds; where a list does not show it, the ticket itself is read."""
+        said = row.reference(self._field)
+        if said is not None:
+            return said
+        answer = self._api.call("GET", f"tickets/{row.id}")
+        return None if answer.is_missing else self._api.one(answer, ROW).reference(self._field)
 
     def newest(self, department: str, since: datetime, lag: timedelta = timedelta()) -> list[Row]:
         """The tickets of a department that were made since then (and in the last ``lag`` only, if there is one), the
@@ -96,7 +107,7 @@ class Finder:
         with self._lock:
             rows = self.newest(self._department(), self._read_to, LAG)
             for row in reversed(rows):  # the oldest first
-                if said := row.reference(self._field):
+                if said := self._reference(row):
                     self.note(said, row.id)
             made = [row.created for row in rows if row.created is not None]
             self._read_to = max(made, default=self._read_to + OVERLAP) - OVERLAP

@@ -15,7 +15,8 @@ import pytest
 
 from caseproof.desks.abilities import DeskAbility
 from caseproof.desks.base import DeskCannot, DeskDown, DeskError, TicketStatus, UnknownTicket
-from caseproof.desks.zoho import ZohoDesk, mark_of
+from caseproof.desks.marks import mark_of
+from caseproof.desks.zoho import ZohoDesk
 from caseproof.desks.zoho_wire import DATA_CENTRES, ZohoAccount, as_html
 from caseproof.domain.errors import BadInput
 from sandbox.farm_http import Asked
@@ -511,3 +512,66 @@ def test_the_lock_of_threads_is_no_matter_of_one_process(here: Here) -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(look, range(4)))
     assert len(here.zoho.refreshes) == 1
+
+
+# -- what a made-up desk does not do by itself -----------------------------------------------------------------------
+
+
+def test_a_list_that_does_not_show_the_reference_hides_no_ticket_of_ours(here: Here) -> None:
+    """Which fields a list shows is the vendor's business: what it leaves out is read of the ticket itself."""
+    here.zoho.lag = 600
+    here.zoho.lists_fields = False
+    number = here.made()
+    found = here.another().find(KEY)
+    assert found is not None
+    assert found.id == number
+    assert here.another().create(KEY, "again", "").id == number
+
+
+def test_a_reference_is_found_behind_a_page_of_others_that_the_search_takes_for_it(here: Here) -> None:
+    here.zoho.lag = -1
+    for n in range(120):
+        here.zoho.raise_ticket("another", "", **{"cf_caseproof": f"{KEY}-{n}"})
+    number = here.made()
+    found = here.another().find(KEY)
+    assert found is not None
+    assert found.id == number
+    assert any("/tickets/search" in one.path and one.query["from"] == "100" for one in here.zoho.asked)
+
+
+def test_a_ticket_that_is_deleted_while_the_queue_is_read_keeps_no_other_from_being_told(here: Here) -> None:
+    desk = here.another(queue="Front line")
+    start = now() - timedelta(seconds=1)
+    here.zoho.raise_ticket("Feed is down", "")
+    gone = here.zoho.raise_ticket("Spam", "")
+    last = here.zoho.raise_ticket("Sync is down", "")
+    here.zoho.bad = [Bad("gone", f"GET /api/v1/tickets/{gone}")]
+    assert [one.ticket.subject for one in desk.raised(start)] == ["Feed is down", "Sync is down"]
+    assert desk.raised(start)[-1].ticket.id == last
+
+
+@pytest.mark.parametrize("letter", ["&", "<", "\n", "😀", "x"])
+def test_a_description_that_is_too_long_is_cut_between_two_characters(here: Here, letter: str) -> None:
+    here.desk.create(KEY, "subject", f"Beginning\n{letter * 70_000}x\nEnd")
+    (ticket,) = here.zoho.of(KEY)
+    assert len(ticket.description.encode("utf-16-le")) // 2 <= 65_000
+    rest = ticket.description.removeprefix("Beginning<br/>").removesuffix("…")
+    whole = as_html(letter) or "<br/>"
+    assert rest.replace(whole, "") == "", "no half of a mark or an entity"
+    assert ticket.description.endswith("…")
+
+
+@pytest.mark.parametrize("letter", ["😀", "x", "<"])
+def test_a_comment_that_is_too_long_is_cut_and_is_there_once(here: Here, letter: str) -> None:
+    number = here.made()
+    for _ in range(2):
+        here.desk.comment(number, "one", letter * 40_000)
+    (comment,) = here.zoho.tickets[number].comments
+    assert len(comment["content"].encode("utf-16-le")) // 2 <= 32_000
+    assert comment["content"].endswith(mark_of("one"))
+    assert here.desk.comments(number)[0].text.endswith("…")
+
+
+def test_a_subject_of_several_lines_is_one_line(here: Here) -> None:
+    here.desk.create(KEY, "a job\r\nfails\x00\tbadly", "")
+    assert here.zoho.of(KEY)[0].subject == "a job fails badly"
