@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import argparse
 import base64
+import json
 import re
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -34,6 +35,8 @@ _JQL = re.compile(
     r'(?:project = "(?P<project>[A-Z0-9_]+)"|labels = "(?P<label>[^"\\]+)")'
     r"(?: ORDER BY created (?P<way>ASC|DESC))?"
 )
+LONGEST = 32_767
+_TOO_LONG = "The entered text is too long. It exceeds the allowed limit of 32,767 characters."
 _GONE = "Issue does not exist or you do not have permission to see it."
 
 
@@ -77,6 +80,8 @@ class JiraSimulator(Simulator):
         self.statuses = {"To Do": "new", "In Progress": "indeterminate", "Done": "done", "Rejected": "done"}
         self.ways = [Way("11", "Back", "To Do"), Way("21", "Start", "In Progress"), Way("41", "Reject", "Rejected"),
                      Way("31", "Finish", "Done")]  # fmt: skip
+        self.me = {"accountId": ME, "displayName": "Caseproof", "accountType": "atlassian"}
+        self.rewrites: Callable[[bytes], bytes] = lambda content: content
         self.rights, self.token, self.labels_on_screen = set(RIGHTS), TOKEN, True
         self.issues: dict[str, Issue] = {}
         self.numbers = {PROJECT: 0, ELSEWHERE: 0}
@@ -179,7 +184,7 @@ class JiraSimulator(Simulator):
     def _routed(self, asked: Asked, parts: list[str]) -> Reply:
         match (asked.method, *parts):
             case ("GET", "myself"):
-                return Reply({"accountId": ME, "displayName": "Caseproof", "accountType": "atlassian"})
+                return Reply(self.me)
             case ("GET", "project", key):
                 if key not in self.numbers or "BROWSE_PROJECTS" not in self.rights:
                     return _refused(404, f"No project could be found with key '{key}'.")
@@ -210,11 +215,7 @@ class JiraSimulator(Simulator):
                 some = issue.comments[start : start + min(most, 100)]
                 return Reply({"comments": some, "startAt": start, "maxResults": most, "total": len(issue.comments)})
             case ("POST", "comment"):
-                if "ADD_COMMENTS" not in self.rights:
-                    return _refused(403, "You do not have permission to comment on this issue.")
-                if not _is_document(asked.body.get("body")):
-                    return _invalid(comment="Comment body is not valid!")
-                return Reply(self._comment(issue, asked.body["body"], ME), 201)
+                return self._commented(issue, asked.body)
             case ("GET", "transitions"):
                 return Reply({"transitions": [self._way(one) for one in self.ways]})
             case ("POST", "transitions"):
@@ -222,6 +223,15 @@ class JiraSimulator(Simulator):
             case ("POST", "attachments"):
                 return self._attach(issue, asked)
         return _refused(404, "null for uri: no such resource")
+
+    def _commented(self, issue: Issue, body: Mapping[str, Any]) -> Reply:
+        if "ADD_COMMENTS" not in self.rights:
+            return _refused(403, "You do not have permission to comment on this issue.")
+        if _is_too_long(body.get("body")):
+            return _invalid(comment=_TOO_LONG)
+        if not _is_document(body.get("body")):
+            return _invalid(comment="Comment body is not valid!")
+        return Reply(self._comment(issue, body["body"], ME), 201)
 
     def _named(self, named: str) -> Issue | None:
         """By its id, or by any key that it ever had."""
@@ -262,9 +272,11 @@ class JiraSimulator(Simulator):
         if (fields.get("issuetype") or {}).get("name") not in ("Task", "Bug"):
             wrong["issuetype"] = "Specify a valid issue type"
         summary = fields.get("summary") or ""
-        if not 0 < len(summary) <= 255 or "\n" in summary:
+        if not 0 < len(summary.encode("utf-16-le")) // 2 <= 255 or "\n" in summary:
             wrong["summary"] = "The summary is invalid because it is empty, too long or contains newline characters."
-        if not _is_document(fields.get("description")):
+        if _is_too_long(fields.get("description")):
+            wrong["description"] = _TOO_LONG
+        elif not _is_document(fields.get("description")):
             wrong["description"] = "Operation value must be an Atlassian Document (see the Atlassian Document Format)"
         if any(" " in one or len(one) > 255 for one in fields.get("labels", [])):
             wrong["labels"] = "The label contains spaces which is invalid."
@@ -302,7 +314,8 @@ class JiraSimulator(Simulator):
             file = {"id": self._number(), "filename": part.file, "size": len(part.content), "mimeType": part.media_type,
                     "author": _user(ME), "created": _time(datetime.now(UTC))}  # fmt: skip
             issue.files.append(file)
-            issue.contents[str(file["id"])] = part.content
+            issue.contents[str(file["id"])] = self.rewrites(part.content)
+            file["size"] = len(issue.contents[str(file["id"])])
             made.append(file)
         return Reply(made)
 
@@ -353,6 +366,11 @@ class JiraSimulator(Simulator):
     def _number(self) -> str:
         self._next += 1
         return str(self._next)
+
+
+def _is_too_long(document: Any) -> bool:
+    """By the document as it is sent, in units of UTF-16: the strictest that can be meant by "characters"."""
+    return len(json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-16-le")) // 2 > LONGEST
 
 
 def _is_document(node: Any, parent: str = "") -> bool:

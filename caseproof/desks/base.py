@@ -11,7 +11,7 @@ DeskError                  the desk could not do it: it answered, and said no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -160,6 +160,23 @@ class Desk(Protocol):
 
     def set_status(self, ticket_id: str, status: TicketStatus) -> None:
         """Ask for a status; read the ticket to see whether it took."""
+
+
+MOST_OF_A_NAME = 5
+"""So many files of one name may be on a ticket before another one is sent."""
+
+
+def refuse_to_pile_up(desk: str, ticket: str, name: str, there: Iterable[str]) -> None:
+    """Raises DeskError where so many files of this name are there that none is as it was sent: each try left one.
+
+    ``desk`` and ``ticket`` are what people call them, ``there`` the names of all files on the ticket.
+    """
+    same = sum(one == name for one in there)
+    if same >= MOST_OF_A_NAME:
+        raise DeskError(
+            f"{ticket} in {desk} has {same} files called {name}, and gives back none of them as it was sent.",
+            "See what the desk does with files (a scanner that rewrites them?), and remove those; no more are sent.",
+        )
 
 
 def require(desk: Desk, ability: DeskAbility, of: str = "") -> None:

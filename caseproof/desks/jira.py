@@ -24,16 +24,17 @@ from caseproof.desks.base import (
     Ticket,
     TicketStatus,
     UnknownTicket,
+    refuse_to_pile_up,
     require,
 )
 from caseproof.desks.jira_api import JiraApi
 from caseproof.desks.jira_finding import Finder, held
-from caseproof.desks.jira_text import as_adf, as_text
+from caseproof.desks.jira_text import as_adf, as_text, size_of
 from caseproof.desks.jira_wire import (
     COMMENT_PAGE,
     LARGEST_FILE,
+    LONGEST_DOCUMENT,
     LONGEST_SUMMARY,
-    LONGEST_TEXT,
     MADE,
     PERMISSIONS,
     PROJECT,
@@ -45,7 +46,8 @@ from caseproof.desks.jira_wire import (
     JiraAccount,
     Transition,
 )
-from caseproof.desks.marks import is_marked, mark_of, marked
+from caseproof.desks.marks import cut, is_marked, mark_of, marked
+from caseproof.domain.visible import one_line
 from caseproof.http.api import READ_SECONDS
 from caseproof.http.client import Answer, Transport
 
@@ -140,8 +142,8 @@ class JiraCloud:
         fields = {
             "project": {"key": account.project},
             "issuetype": {"name": account.issue_type},
-            "summary": " ".join(subject.split())[:LONGEST_SUMMARY] or key,
-            "description": as_adf(_cut(body)),
+            "summary": cut(one_line(subject), LONGEST_SUMMARY) or key,
+            "description": as_adf(cut(body, LONGEST_DOCUMENT, size_of)),
             "labels": [account.label_of(key)],
         }
         wanted = {"fields": fields, "properties": [{"key": PROPERTY, "value": held(key, account.project)}]}
@@ -202,13 +204,14 @@ class JiraCloud:
             )
 
     def _way(self, issue: Issue, status: TicketStatus) -> Transition:
-        """The transition to take: to the status that the block names, else the first that asks for nothing."""
+        """The transition to take: to the status that the block names, where one leads there; else the first that asks
+        for nothing."""
         answer = self._api.call("GET", f"issue/{issue.id}/transitions", params={"expand": "transitions.fields"})
         ways = self._api.one(self._known(answer, issue.id), TRANSITIONS).transitions
         closes = status is TicketStatus.CLOSED
         fit = [one for one in ways if one.available and one.to.closes is closes]
         named = self._account.done_status.strip().casefold() if closes else ""
-        fit.sort(key=lambda one: (bool(one.asks_for), one.to.name.casefold() != named, one.to.category.key != "new"))
+        fit.sort(key=lambda one: (one.to.name.casefold() != named, bool(one.asks_for), one.to.category.key != "new"))
         if not fit:
             now = issue.fields.status.name if issue.fields.status else ""
             raise DeskError(
@@ -232,7 +235,7 @@ class JiraCloud:
         issue, mark = self._read(ticket_id), mark_of(key)
         if self._has(issue, mark):
             return
-        wanted = {"body": as_adf(marked(text, key, LONGEST_TEXT))}
+        wanted = {"body": as_adf(marked(text, key, LONGEST_DOCUMENT, size_of))}
         lost: DeskDown | None = None
         try:
             self._known(self._api.call("POST", f"issue/{issue.id}/comment", json=wanted), ticket_id)
@@ -295,6 +298,7 @@ class JiraCloud:
         there = self._file(issue, name, content)
         if there is not None:
             return there
+        refuse_to_pile_up(self._api.name, issue.key, name, [one.name for one in issue.fields.attachment or ()])
         path, part = f"issue/{issue.id}/attachments", {"file": (name, content, media_type)}
         lost: DeskDown | None = None
         try:
@@ -370,7 +374,3 @@ class JiraCloud:
 def _status(issue: Issue) -> TicketStatus:
     closes = issue.fields.status is not None and issue.fields.status.closes
     return TicketStatus.CLOSED if closes else TicketStatus.OPEN
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"

@@ -95,7 +95,10 @@ class JiraApi:
     @cached_property
     def me(self) -> str:
         """The id of our account. Raises DeskError where we are nobody."""
-        return self.one(self.call("GET", "myself"), USER).id
+        found = self.one(self.call("GET", "myself"), USER).id
+        if not found:
+            raise self.not_the_api()
+        return found
 
     def _not_let_in(self, answer: Answer) -> DeskError:
         why = f"{self.name} does not accept our credentials, the e-mail address with this API token"

@@ -8,9 +8,12 @@ outside before (``texts.in_ticket``), so that an address in it makes no link her
 from __future__ import annotations
 
 import itertools
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
+
+from caseproof.desks.marks import units
 
 Node = dict[str, Any]
 
@@ -31,6 +34,11 @@ def as_adf(text: str) -> Node:
         elif kind == "text":
             blocks.append(_paragraph(list(some)))
     return {"type": "doc", "version": 1, "content": blocks or [_paragraph([])]}
+
+
+def size_of(text: str) -> int:
+    """How long the document of a text is as it is sent."""
+    return units(json.dumps(as_adf(text), ensure_ascii=False, separators=(",", ":")))
 
 
 def _kind(line: str) -> str:

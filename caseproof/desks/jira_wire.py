@@ -15,7 +15,9 @@ from caseproof.http.client import is_usable, shown
 
 LARGEST_FILE = 10_000_000
 """The largest attachment in bytes that every site takes; an administrator may allow more."""
-LONGEST_SUMMARY, LONGEST_TEXT, LONGEST_LABEL = 255, 32_000, 255
+LONGEST_SUMMARY, LONGEST_DOCUMENT, LONGEST_LABEL = 255, 32_000, 255
+"""In units of UTF-16. Jira takes 32,767 "characters", and does not say whether of a text or of the document that it is
+sent as: what the document has is never less."""
 PROPERTY = "caseproof"
 """The issue's property that holds the key, and the project that it was made in. People do not see it, a clone does not
 get it, as it does the label, and it stays when the issue is moved."""
@@ -82,7 +84,10 @@ class JiraAccount:
 
     def id_in(self, told: str) -> str:
         """The id or the key of an issue, also out of its page's address; "" where there is none."""
-        said = told.strip().removeprefix(f"{self.site.rstrip('/')}/browse/")
+        said = told.strip()
+        page = f"{self.site.rstrip('/')}/browse/"
+        if said.lower().startswith(page.lower()):
+            said = re.split(r"[?#/]", said[len(page) :], maxsplit=1)[0]
         return said.upper() if _NUMBER.fullmatch(said) or _KEY.fullmatch(said) else ""
 
     def _wrong(self, what: str, action: str) -> BadInput:

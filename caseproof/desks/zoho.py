@@ -24,6 +24,7 @@ from caseproof.desks.base import (
     Ticket,
     TicketStatus,
     UnknownTicket,
+    refuse_to_pile_up,
     require,
 )
 from caseproof.desks.marks import cut, is_marked, mark_of, marked, units, unmarked
@@ -286,6 +287,7 @@ class ZohoDesk:
         there = self._file(row.id, name, len(content))
         if there is not None:
             return there
+        refuse_to_pile_up(self._api.name, f"#{row.number}", name, [one.name for one in self._files(row.id)])
         part = {"file": (name, content, media_type)}
         params = {"isPublic": "false"}
         lost: DeskDown | None = None

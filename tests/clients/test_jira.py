@@ -4,6 +4,7 @@ words."""
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -15,7 +16,7 @@ from caseproof.desks.base import DeskDown, DeskError, TicketStatus, UnknownTicke
 from caseproof.desks.jira import JiraCloud
 from caseproof.desks.jira_text import as_adf, as_text
 from caseproof.desks.jira_wire import JiraAccount
-from caseproof.desks.marks import mark_of
+from caseproof.desks.marks import mark_of, units
 from caseproof.domain.errors import BadInput
 from sandbox.farm_http import Asked
 from sandbox.jira import EMAIL, ME, PROJECT, TOKEN, JiraSimulator
@@ -226,6 +227,19 @@ def test_a_file_is_read_back_by_name_size_and_content(here: Here) -> None:
         here.desk.attach(number, "a.bin", bytes(10_000_001), "application/octet-stream")
 
 
+@pytest.mark.parametrize("sent", [b"{}", b"{ }"])
+def test_a_file_that_never_reads_back_as_it_was_sent_is_not_sent_for_ever(here: Here, sent: bytes) -> None:
+    """A scanner that rewrites files, say: each try of the keeper would leave one more on the issue."""
+    number = here.made()
+    here.jira.rewrites = lambda content: content.upper() + b"x"
+    for _ in range(5):
+        with pytest.raises(DeskError, match="does not give it back"):
+            here.desk.attach(number, "a.json", sent, "application/json")
+    with pytest.raises(DeskError, match=r"has 5 files called a\.json.*none of them"):
+        here.desk.attach(number, "a.json", sent, "application/json")
+    assert len(here.jira.issues[number].files) == 5
+
+
 # -- open and closed ------------------------------------------------------------------------------------------------
 
 
@@ -256,6 +270,10 @@ def test_a_workflow_that_does_not_lead_there_or_asks_for_something_is_told_in_wo
     here.jira.ways.append(replace(finish, asks=("Resolution",)))
     with pytest.raises(DeskError, match=r"'Finish' of DEV-1 in .* asks for Resolution\. Next: Take it by hand"):
         here.desk.set_status(number, CLOSED)
+    here.jira.ways.append(replace(finish, id="61", name="Reject", to="Rejected"))
+    with pytest.raises(DeskError, match="'Finish' of DEV-1"):  # the status that the block names, and no other
+        here.another(done_status="Done").set_status(number, CLOSED)
+    here.jira.ways.pop()
     here.jira.ways.append(replace(finish, id="51", name="Simply finish"))
     here.desk.set_status(number, CLOSED)
     here.jira.set(number, "To Do")
@@ -267,7 +285,15 @@ def test_a_workflow_that_does_not_lead_there_or_asks_for_something_is_told_in_wo
 def test_an_issue_that_was_moved_is_followed_by_its_id_and_by_its_old_key(here: Here) -> None:
     number = here.made()
     assert here.jira.move(number) == "OPS-1"
-    for named in (number, "DEV-1", "dev-1", "OPS-1", f" {here.account.site}/browse/OPS-1 "):
+    page = f"{here.account.site}/browse/OPS-1"
+    copied = (
+        f" {page} ",
+        f"{page}?focusedCommentId=10001",
+        f"{page}/",
+        f"{page}#top",
+        page.upper().replace("HTTP", "http"),
+    )
+    for named in (number, "DEV-1", "dev-1", "OPS-1", *copied):
         assert here.desk.ticket(named).id == number
     assert here.desk.ticket(number).url.endswith("/browse/OPS-1")
     here.desk.comment(number, "a", "words")
@@ -332,6 +358,31 @@ def test_a_comment_is_made_once_a_key_and_ours_is_told_from_what_people_write(he
     assert mark_of("b") in here.desk.comments(number)[-1].text
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["😀" * 40_000, "ä\n" * 20_000, "> a\n\n" * 9_000, "https://a.example.com/ä " * 2_000],
+    ids=["emoji", "lines", "quotations", "links"],
+)
+def test_a_text_that_is_too_long_is_cut_to_what_jira_takes_however_it_counts(here: Here, text: str) -> None:
+    """It counts 32,767 of something: no fewer than the letters, no more than the document as it is sent."""
+    number = here.desk.create(KEY, "😀" * 300, text).id
+    for _ in range(2):
+        here.desk.comment(number, "a", text)
+    issue = here.jira.issues[number]
+    for document in (issue.description, issue.comments[0]["body"]):
+        assert 20_000 < units(json.dumps(document, ensure_ascii=False, separators=(",", ":"))) <= 32_767
+    assert len(issue.comments) == 1
+    assert as_text(issue.comments[0]["body"]).endswith(f"…\n\n{mark_of('a')}")
+    assert as_text(issue.description).endswith("…")
+    assert 250 < units(issue.summary) <= 255
+
+
+def test_a_short_text_stays_whole(here: Here) -> None:
+    number = here.made()
+    here.desk.comment(number, "a", "Größe ✓")
+    assert here.desk.comments(number)[0].text == f"Größe ✓\n\n{mark_of('a')}"
+
+
 # -- let in, and throttled ------------------------------------------------------------------------------------------
 
 
@@ -362,6 +413,13 @@ def test_what_our_account_may_not_do_is_refused_in_words_and_told_by_the_probe(h
         here.another(issue_type="Story").probe()
     with pytest.raises(DeskError, match="no project NOPE"):
         here.another(project="NOPE").probe()
+
+
+def test_an_account_that_is_nobody_is_told_and_nobody_s_comments_are_not_ours(here: Here) -> None:
+    """A proxy that answers all with an empty object, say."""
+    here.jira.me = {}
+    with pytest.raises(DeskError, match="is not Jira Cloud"):
+        here.another().probe()
 
 
 def test_a_site_that_there_is_not_is_told_as_a_wrong_address(here: Here) -> None:

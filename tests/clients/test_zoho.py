@@ -550,7 +550,7 @@ def test_a_ticket_that_is_deleted_while_the_queue_is_read_keeps_no_other_from_be
     assert desk.raised(start)[-1].ticket.id == last
 
 
-@pytest.mark.parametrize("letter", ["&", "<", "\n", "😀", "x"])
+@pytest.mark.parametrize("letter", ["&", "<", "\n", "😀", "x"], ids=["and", "less", "line", "emoji", "x"])
 def test_a_description_that_is_too_long_is_cut_between_two_characters(here: Here, letter: str) -> None:
     here.desk.create(KEY, "subject", f"Beginning\n{letter * 70_000}x\nEnd")
     (ticket,) = here.zoho.of(KEY)
@@ -561,7 +561,7 @@ def test_a_description_that_is_too_long_is_cut_between_two_characters(here: Here
     assert ticket.description.endswith("…")
 
 
-@pytest.mark.parametrize("letter", ["😀", "x", "<"])
+@pytest.mark.parametrize("letter", ["😀", "x", "<"], ids=["emoji", "x", "less"])
 def test_a_comment_that_is_too_long_is_cut_and_is_there_once(here: Here, letter: str) -> None:
     number = here.made()
     for _ in range(2):
