@@ -16,20 +16,34 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from http import HTTPStatus
 from typing import Any, Protocol, TypeVar
+from urllib.parse import unquote
 
 from pydantic import TypeAdapter, ValidationError
 
 from caseproof.config.clock import utc_now
 from caseproof.domain.errors import CaseproofError
-from caseproof.http.client import Answer, CallFailed, Fault, HttpClient, Transport, Upload, http_date, is_usable, shown
-from caseproof.http.redaction import redact
+from caseproof.http.client import (
+    Answer,
+    CallFailed,
+    Fault,
+    HttpClient,
+    Transport,
+    Upload,
+    http_date,
+    is_usable,
+    shown,
+    unpacked,
+)
+from caseproof.http.redaction import HIDDEN, redact
 
 T = TypeVar("T")
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0  # a Prefect server on SQLite thinks this long when it is busy
 TRIES = 3
+WHOLE_SECONDS = 300.0  # all of an answer: one that comes byte by byte never is too slow for each of them
 PATIENCE_SECONDS = 60.0  # how long one call waits in all for a server that says when to come back (Retry-After)
+_LEAST_SECRET = 4  # a shorter one stands in too many words to be looked for
 LONGEST_SECONDS = 365 * 86_400.0  # a longer Retry-After says no more than this
 
 _NOTHING_DONE = frozenset({429, 503})
@@ -84,7 +98,7 @@ class HttpApi:
         self.address = shown(base_url)
         self._down, self._refused = down, refused
         self._sleep = sleep
-        self._login = login
+        self._login, self._headers = login, dict(headers or {})
         self._proxy = shown(proxy) if proxy else ""
         if not is_usable(base_url):
             raise refused(
@@ -128,11 +142,19 @@ class HttpApi:
         and to be told of a search by POST. ``json`` is the body, or ``form``, or ``files`` are; ``headers`` are of
         this call alone.
         """
+        if not {".", ".."}.isdisjoint(unquote(path.partition("?")[0]).split("/")):
+            # The library takes such steps by itself, and servers take those that are quoted: a DELETE would reach what
+            # lies above.
+            raise self._refused(
+                f"{self._subject} cannot be asked for what is called `.` or `..`: the call would go elsewhere.",
+                "Check the name or id that was given.",
+            )
         repeatable = method == "GET" if reads is None else reads
         attempt, patience, renewed = 1, PATIENCE_SECONDS, self._login is None
         while True:
             asked = None
-            ours = self._login.headers() if self._login else {}
+            login = self._login.headers() if self._login else {}
+            sent = {**(headers or {}), **login}
             try:
                 with self._around():
                     answer = self._client.ask(
@@ -140,9 +162,10 @@ class HttpApi:
                         path,
                         json=json,
                         params=params,
-                        headers={**(headers or {}), **ours},
+                        headers=sent,
                         form=form,
                         files=files,
+                        within=WHOLE_SECONDS,
                     )
             except CallFailed as failed:
                 may_repeat = failed.fault is not Fault.UNSENDABLE and (repeatable or failed.fault in _NOT_SENT)
@@ -152,12 +175,12 @@ class HttpApi:
                 # A 401 says that nothing was done, so even a write may be sent again with another token.
                 if self._login and not renewed and answer.status == HTTPStatus.UNAUTHORIZED:
                     renewed = True
-                    if self._login.renew(ours):
+                    if self._login.renew(login):
                         continue
                 asked = retry_after(answer)
                 given_up = attempt == TRIES if asked is None else asked > patience
                 if given_up or not _worth_repeating(answer, repeatable):
-                    return self._checked(answer)
+                    return self._checked(answer, {**self._headers, **sent})
             if asked is None:
                 self._sleep(0.5 * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))  # noqa: S311 - only spreads calls
                 attempt += 1
@@ -168,24 +191,25 @@ class HttpApi:
     def decoded(self, answer: Answer, shape: TypeAdapter[T]) -> T:
         """The answer's JSON in this ``shape``; raises ``refused`` for a login page, half a JSON, ..."""
         try:
-            return shape.validate_json(answer.content)
+            return shape.validate_json(answer.written)
         except ValidationError:  # its text repeats what was answered
             raise self.not_the_api(answer) from None
 
     def not_the_api(self, answer: Answer | None = None) -> CaseproofError:
         """The error for an answer that the API would not give; of a web page it tells the title."""
         title = answer.page_title if answer else None
-        what = "something that is not" if title is None else f"a web page{_titled(title)}: something that is not"
+        said = _titled(_without(self._headers, title or ""))
+        what = "something that is not" if title is None else f"a web page{said}: something that is not"
         return self._refused(
             f"{self.address} answered {what} {self.name}.",
             "Check the API address, and whether a login page or a proxy stands in front of it.",
         )
 
-    def _checked(self, answer: Answer) -> Answer:
+    def _checked(self, answer: Answer, sent: Mapping[str, str]) -> Answer:
         if answer.is_success or answer.is_missing or answer.status in self._left:
             return answer
         if answer.is_overloaded:
-            asked, told = retry_after(answer), f"{answer.status}{_page(answer)}"
+            asked, told = retry_after(answer), f"{answer.status}{_page(answer, sent)}"
             raise self._down(
                 f"{self._subject} at {self.address} is overloaded or broken (it answered {told}).",
                 "Try again later; if it stays so, look at its own log."
@@ -199,16 +223,18 @@ class HttpApi:
             )
         if answer.is_redirect:
             raise self.not_the_api()
+        told = f"{answer.status}{_reason(answer, sent)}{_page(answer, sent)}"
         raise self._refused(
-            f"{self._subject} at {self.address} refused (it answered {answer.status}{_reason(answer)}{_page(answer)}).",
+            f"{self._subject} at {self.address} refused (it answered {told}).",
             "Look at what it says; nothing was repeated.",
         )
 
     def _without_answer(self, failed: CallFailed) -> CaseproofError:
         if failed.fault is Fault.UNSENDABLE:
             return self._refused(
-                f"The credentials for {self.name} hold characters that cannot be sent.",
-                "Enter them again, without line breaks.",
+                f"What is sent to {self.name} holds characters that cannot be sent.",
+                "Are they in the credentials? Enter these again, without line breaks. Else look at the name that was "
+                "given.",
             )
         if failed.fault is Fault.UNTRUSTED:
             problem = f"cannot be reached safely: its certificate is not trusted ({failed.detail})"
@@ -260,19 +286,32 @@ def _for_people(seconds: float) -> str:
     return f"{math.ceil(seconds / 60)} minutes"
 
 
-def _page(answer: Answer) -> str:
+def _page(answer: Answer, sent: Mapping[str, str]) -> str:
     """What a web page says in the place of an answer: it is a proxy's, or a server's in front of the API."""
     title = answer.page_title
-    return "" if title is None else f" with a web page{_titled(title)}, as a proxy in front of it does"
+    if title is None:
+        return ""
+    return f" with a web page{_titled(_without(sent, title))}, as a proxy in front of it does"
 
 
 def _titled(title: str) -> str:
     return f" titled {redact(title)!r}" if title else ""
 
 
-def _reason(answer: Answer) -> str:
+def _reason(answer: Answer, sent: Mapping[str, str]) -> str:
     """The server's own words for a refusal, where it gives a short one."""
     body = answer.json()
     told = ("detail", "exception_message", "message")
     words = next((body[name] for name in told if body.get(name)), None) if isinstance(body, dict) else None
-    return f": {redact(words[:2000])[:200]}" if isinstance(words, str) else ""  # it may repeat the key that it refuses
+    # It may repeat the key that it refuses.
+    return f": {redact(_without(sent, words[:2000]))[:200]}" if isinstance(words, str) else ""
+
+
+def _without(sent: Mapping[str, str], words: str) -> str:
+    """Words of the server without what we sent as a header, which need not look like a key."""
+    for value in sent.values():
+        _, _, key = value.rpartition(" ")
+        for secret in {value, key, *unpacked(key)}:
+            if len(secret) >= _LEAST_SECRET:
+                words = words.replace(secret, HIDDEN)
+    return words

@@ -33,6 +33,9 @@ LARGEST = 100_000_000
 """The largest answer that is read, in bytes."""
 
 _PAGE = re.compile(rb"\s*<(!doctype html|html)", re.IGNORECASE)
+_ESCAPES = re.compile(
+    rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
 _TITLE = re.compile(r"<title[^>]*>([^<]*)", re.IGNORECASE)
 
 Transport = httpx.BaseTransport
@@ -55,7 +58,7 @@ class Fault(StrEnum):
     PROXY = "proxy"
     """The proxy did not let the call through; nothing was done."""
     UNSENDABLE = "unsendable"
-    """A header holds characters that cannot be sent, as a credential with a line break does; nothing was sent."""
+    """What is sent holds characters that cannot be, as a credential with a line break does; nothing was sent."""
     TOO_SLOW = "too slow"
     """No answer came in time; what was asked may have been done."""
     BROKEN = "broken"
@@ -135,10 +138,17 @@ class Answer:
             raise CallFailed(Fault.REFUSED, f"HTTP {self.status}")
         return self
 
+    @property
+    def written(self) -> bytes:
+        """The body as JSON is read from it: half of a pair of surrogates, which no store takes, is replaced."""
+        if b"\\ud" not in self.content and b"\\uD" not in self.content:
+            return self.content
+        return _ESCAPES.sub(lambda found: b"\\ufffd" if found[1] else found[0], self.content)
+
     def json(self) -> Any:
         """The body's JSON; None where it is none."""
         try:
-            return json.loads(self.content)
+            return json.loads(self.written)
         except (ValueError, RecursionError):  # the latter where lists lie in lists without an end
             return None
 
@@ -182,7 +192,7 @@ class HttpClient:
         self._base = base_url.rstrip("/")
         self._extensions = {"sni_hostname": server_name} if server_name else None
         self._client = httpx.Client(
-            headers={name.encode(): value.encode() for name, value in (headers or {}).items()},
+            headers=_encoded(headers),
             transport=transport,
             timeout=httpx.Timeout(read_seconds, connect=connect_seconds),
             limits=httpx.Limits(
@@ -223,13 +233,15 @@ class HttpClient:
         ends = math.inf if within is None else time.monotonic() + within
         try:
             with self._client.stream(
-                method, url, json=json, data=form, files=files, params=params, headers=headers,
+                method, url, json=json, data=form, files=files, params=params, headers=_encoded(headers),
                 extensions=self._extensions,
             ) as response:  # fmt: skip
                 content = _limited(response, LARGEST if most is None else most, ends)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             # Not chained: its text may repeat a header, and so the secret in it.
             raise _failed(error) from None
+        except UnicodeEncodeError:  # half of a pair of surrogates, as a command's arguments may hold
+            raise CallFailed(Fault.UNSENDABLE, "no text") from None
         return Answer(response.status_code, response.headers, content)
 
     def answers(self, path: str) -> bool:
@@ -240,8 +252,17 @@ class HttpClient:
             return False
 
 
+def _encoded(headers: Mapping[str, str] | None) -> dict[bytes, bytes]:
+    """Headers as they are sent; the library would take no letter but ASCII's."""
+    return {name.encode(): value.encode() for name, value in (headers or {}).items()}
+
+
 def _limited(response: httpx.Response, most: int, ends: float) -> bytes:
-    """The whole body, unpacked. Raises CallFailed for one without an end: a few bytes can be packed from very many."""
+    """The whole body, unpacked. Raises CallFailed for one without an end: a few bytes can be packed from very many,
+    and packed twice from so many that a single piece fills the memory."""
+    packed = [how for how in response.headers.get_list("content-encoding", split_commas=True) if how != "identity"]
+    if len(packed) > 1:
+        raise CallFailed(Fault.BROKEN, "the answer is packed several times")
     content = bytearray()
     for piece in response.iter_bytes():
         content += piece
@@ -313,6 +334,14 @@ def credentials(password: str | None, key: str | None) -> dict[str, str]:
     if password:
         return {"Authorization": f"Basic {base64.b64encode(password.encode()).decode()}"}
     return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+def unpacked(key: str) -> list[str]:
+    """User and password that a Basic key is made of; none of another key."""
+    try:
+        return base64.b64decode(key, validate=True).decode().split(":", 1)
+    except ValueError:
+        return []
 
 
 def http_date(value: str) -> datetime | None:

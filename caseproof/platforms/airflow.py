@@ -251,6 +251,8 @@ class AirflowClient:
                 self._give_up(run)
 
     def _pause(self, job_id: str, paused: bool) -> None:
+        if not job_id:  # the path would be that of all DAGs
+            raise self._unknown(job_id)
         path, only = f"dags/{quote(job_id, safe='')}", {"update_mask": "is_paused"}
         if self._api.call("PATCH", path, json={"is_paused": paused}, params=only).is_missing:
             raise self._unknown(job_id)

@@ -6,7 +6,6 @@ that another key signed), however many ask at the same time.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from urllib.parse import quote
 from caseproof.domain.errors import CaseproofError
 from caseproof.http.api import HttpApi
 from caseproof.http.client import Answer, Transport
+from caseproof.http.tokens import KeptToken
 from caseproof.platforms.airflow_wire import (
     AUDIT_LOG,
     BY_HAND,
@@ -68,7 +68,7 @@ class AirflowApi:
         self.address = self._http.address
         self._login = {"username": user, "password": password} if password else None
         self._token = token
-        self._renewing = threading.Lock()
+        self._kept = KeptToken(self._log_in, refused=PlatformRefused)
 
     def close(self) -> None:
         """Close the connections."""
@@ -81,7 +81,9 @@ class AirflowApi:
         token = self.token()
         answer = self._ask(method, path, json, params, token)
         if answer.is_unauthorized and self._login and not _is_about_rights(answer):
-            answer = self._ask(method, path, json, params, self.token(instead_of=token))  # nothing was done before
+            another = self._kept.get(instead_of=token)
+            if another != token:
+                answer = self._ask(method, path, json, params, another)  # nothing was done before
         if answer.status == HTTPStatus.METHOD_NOT_ALLOWED:
             raise self.not_the_api(answer)
         if answer.is_unauthorized:
@@ -97,20 +99,18 @@ class AirflowApi:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         return self._http.call(method, f"api/v2/{path}", json=json, params=params, headers=headers)
 
-    def token(self, *, instead_of: str | None = None) -> str:
-        """What lets us in; a new one where the one that we have is ``instead_of``. Empty where we were given none."""
-        if self._login is None:
-            return self._token
-        with self._renewing:
-            if not self._token or self._token == instead_of:
-                # It changes nothing, so it may be repeated.
-                answer = self._http.call("POST", "auth/token", reads=True, json=self._login)
-                if answer.is_unauthorized:
-                    raise self._not_let_in()
-                if answer.status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):  # its pages are there, say
-                    raise self.not_the_api(answer)
-                self._token = self._http.decoded(answer, TOKEN).access_token
-            return self._token
+    def token(self) -> str:
+        """What lets us in. Empty where we were given nothing."""
+        return self._token if self._login is None else self._kept.get()
+
+    def _log_in(self) -> tuple[str, None]:
+        """A new token, and that nobody knows how long it lasts."""
+        answer = self._http.call("POST", "auth/token", reads=True, json=self._login)  # changes nothing: may be repeated
+        if answer.is_unauthorized:
+            raise self._not_let_in()
+        if answer.status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):  # its pages are there, say
+            raise self.not_the_api(answer)
+        return self._http.decoded(answer, TOKEN).access_token, None
 
     def decoded(self, answer: Answer, shape: Any) -> Any:
         """The answer's JSON in this ``shape``; a 404 is an answer of something that is not Airflow."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import datetime
 
 from caseproof.domain.errors import BadInput
@@ -132,6 +132,11 @@ class HttpJobsClient:
                     f"The pages at {shown(self._site)} do not answer: {failed}.",
                     "Check the address of the pages; the browser that takes the pictures opens it from this machine.",
                 ) from None
+        if answer.is_server_error:
+            raise PlatformDown(
+                f"The pages at {shown(self._site)} are broken (they answered {answer.status}).",
+                "Look at that server's own log, or correct the address of the pages.",
+            )
         if answer.is_unauthorized:
             raise PlatformRefused(
                 f"The pages at {shown(self._site)} do not let us in (they answered {answer.status}).",
@@ -234,13 +239,13 @@ class HttpJobsClient:
             raise self._reader.unknown(record.job.id)
 
     def _cancel(self, call: Call, run: Run) -> None:
+        # One that is gone, or ended meanwhile, needs nothing.
         try:
-            self._reader.call(
-                call, {"run": run.id, "job": run.job, "name": run.name}
-            )  # one that is gone (404) needs nothing
+            self._reader.call(call, {"run": run.id, "job": run.job, "name": run.name})
         except PlatformRefused:
-            if not self.run(run.id).state.is_over:  # one that ended meanwhile needs nothing, either
-                raise
+            with suppress(UnknownRun):
+                if not self.run(run.id).state.is_over:
+                    raise
 
     # -- runs --------------------------------------------------------------------------------------------------------
 

@@ -8,10 +8,10 @@ have, are PlatformDown; so are fewer rows than the service itself counts.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
-from urllib.parse import parse_qsl, urljoin, urlsplit
+from urllib.parse import parse_qs, urljoin, urlsplit
 
 from caseproof.domain.errors import CaseproofError
 from caseproof.http.api import HttpApi
@@ -24,7 +24,7 @@ STALE_PAGES = 3
 """So many pages in a row may bring nothing new."""
 _NEXT = re.compile(r'<([^<>]*)>\s*;[^,]*?\brel\s*=\s*"?[^",]*\bnext\b', re.IGNORECASE)
 
-Query = Mapping[str, str]
+Query = Mapping[str, str | Sequence[str]]
 Ask = Callable[[Query], Answer]
 
 
@@ -67,13 +67,16 @@ class Lists:
 
     def way_to(self, link: str) -> Query:
         """The query of the next page's address. Raises PlatformRefused for one on another server."""
-        to, here = urlsplit(urljoin(f"{self._base.rstrip('/')}/", link)), urlsplit(self._base)
+        try:
+            to, here = urlsplit(urljoin(f"{self._base.rstrip('/')}/", link)), urlsplit(self._base)
+        except ValueError:
+            raise NotAsDeclared("the address of a next page is none") from None
         if to.hostname != here.hostname:
             raise PlatformRefused(
                 f"{self._api.address} gives a next page that lies on another server ({to.hostname}).",
                 "Our credentials are not sent there. Correct what the service takes for its own address.",
             )
-        return dict(parse_qsl(to.query, keep_blank_values=True))
+        return parse_qs(to.query, keep_blank_values=True)
 
 
 class _Reading:

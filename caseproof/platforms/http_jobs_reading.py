@@ -32,7 +32,7 @@ from caseproof.platforms.http_jobs_declared import (
     ListCall,
     Service,
 )
-from caseproof.platforms.http_jobs_lists import Lists
+from caseproof.platforms.http_jobs_lists import Lists, Query
 from caseproof.platforms.http_jobs_words import NotAsDeclared, filled, filled_in, method_and_path, moment, written
 
 ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
@@ -122,7 +122,7 @@ class ServiceReader:
         call: Call,
         values: Mapping[str, str],
         parameters: Mapping[str, str] | None = None,
-        query: Mapping[str, str] | None = None,
+        query: Query | None = None,
     ) -> Answer:
         method, path = method_and_path(call.call)
         given = parameters or {}
@@ -156,7 +156,7 @@ class ServiceReader:
         times = self._declared.times
         known = {"since": written(ALWAYS, times), **values}
 
-        def ask(query: Mapping[str, str]) -> Answer:
+        def ask(query: Query) -> Answer:
             answer = self.call(listed, known, query=query)
             if answer.is_missing:
                 raise self.nothing_there(where, listed, known)
@@ -280,12 +280,20 @@ class ServiceReader:
         values = {k: v for k, v in {**told, **more}.items() if v is not None} | {"job": job_id}
         every = fields.every_seconds.find(row) if fields.every_seconds else None
         anchor = moment(fields.anchor.find(row), times) if fields.anchor else None
-        page = filled(self._declared.jobs.page, {"name": job_id, **values, "site": self._site})
+        page = self._page_of({"name": job_id, **values})
         job = Job(
             job_id, told["name"] or job_id, page, told["retailer"], told["marketplace"], told["connection"],
             told["stopped_by"],
         )  # fmt: skip
         return Record(job, told["kind"] or "", bool(active), _schedules(told, every, anchor), values)
+
+    def _page_of(self, values: Mapping[str, str]) -> str:
+        """A job's page: an id may hold what has a meaning in an address."""
+        page = self._declared.jobs.page
+        if not page.startswith("{site}"):  # an address that the record itself tells
+            return filled(page, {**values, "site": self._site})
+        quoted = {name: quote(value, safe="/") for name, value in values.items()}
+        return filled(page, quoted | {"site": self._site})
 
     def run_of(self, row: Any, job: str | None) -> Run:
         """A run's record as a run; ``job`` is whose it is, where the record does not say."""

@@ -253,10 +253,13 @@ class Database:
         path = Path(str(self._url.database))
         if not path.exists():  # opening it would make it
             raise PlatformRefused(f"There is no file {path}.", "Check the path in the block's database address.")
-        return sqlite3.connect(
+        connection = sqlite3.connect(
             f"file:{quote(str(path.absolute()))}?mode=rw", uri=True, timeout=self._seconds, check_same_thread=False,
             isolation_level=None,
         )  # fmt: skip
+        # A single text of another program that is no UTF-8 would keep all others from being read.
+        connection.text_factory = lambda told: told.decode("utf-8", "replace")
+        return connection
 
     def _set_up(self, connection: Any, _: object) -> None:
         """What holds for a session from its beginning; outside transactions. Raises what the module says."""

@@ -28,26 +28,16 @@ from collections.abc import Mapping
 from typing import Annotated, Self
 from urllib.parse import quote
 
-import jmespath
-from jmespath.exceptions import JMESPathError
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from caseproof.config.declarations import Declared, read_declaration
 from caseproof.platforms.base import RunState
+from caseproof.platforms.http_jobs_declared import ITSELF
+from caseproof.platforms.http_jobs_words import Expression, Found
 
 _PLACE = re.compile(r"\{([^{}]*)\}")
 
 
-def _compiles(text: str) -> str:
-    try:
-        jmespath.compile(text)
-    except JMESPathError:
-        raise ValueError("is no JMESPath expression, like `id` or `delivery.id`") from None
-    return text
-
-
-Found = Annotated[str, Field(min_length=1), AfterValidator(_compiles)]
-"""A JMESPath expression: where the answer holds it."""
 Address = Annotated[str, Field(pattern=r"^https?://[^\s/]+\S*$")]
 Path = Annotated[str, Field(pattern=r"^[^/\s]\S*$")]
 """What is asked for below the record's address, with its query."""
@@ -63,6 +53,10 @@ class RecordFields(Declared):
     ended: Found | None = None
     message: Found | None = None
     key: Found | None = None
+
+    def given(self) -> dict[str, Expression]:
+        """The expressions that there are, by their names."""
+        return {name: found for name in type(self).model_fields if (found := getattr(self, name)) is not None}
 
 
 class RecordPage(Declared):
@@ -89,7 +83,7 @@ class Record(Declared):
     of_job: Path | None = None
     one: Path
     by_key: Path | None = None
-    items: Found = "@"
+    items: Found = ITSELF
     next: Found | None = None
     fields: RecordFields
     states: Mapping[str, RunState] = Field(min_length=1)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urljoin
 
-import jmespath
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from caseproof.http.api import HttpApi
 from caseproof.http.client import Answer, Transport, credentials, origin
 from caseproof.platforms.base import PlatformDown, PlatformError, PlatformRefused, Run, RunPage, RunState
+from caseproof.platforms.http_jobs_words import Expression, NotAsDeclared
 from caseproof.platforms.woocommerce_declared import Record, filled, in_address
 
 MOST_PAGES = 10_000
@@ -53,9 +54,7 @@ class ReceiversRecord:
             sleep=sleep,
         )
         self.address = self._api.address
-        self._find = {
-            name: jmespath.compile(text) for name, text in declared.fields.model_dump().items() if text is not None
-        }
+        self._fields = declared.fields.given()
 
     def close(self) -> None:
         """Close the connections."""
@@ -93,7 +92,7 @@ class ReceiversRecord:
         for rows in self._pages(path):
             for row in rows:
                 run = self._run(row)
-                if run.job == job and str(self._find["key"].search(row)) == key:
+                if run.job == job and str(self._find(self._fields["key"], row)) == key:
                     return run
         return None
 
@@ -132,15 +131,15 @@ class ReceiversRecord:
             if answer.is_missing:
                 raise self._api.not_the_api(answer)
             body = self._json(answer)
-            rows = jmespath.search(self.declared.items, body)
+            rows = self._find(self.declared.items, body)
             if not isinstance(rows, list):
                 raise self._unlike("`items` finds no list")
-            new = {str(self._find["id"].search(row)): row for row in rows}
+            new = {str(self._find(self._fields["id"], row)): row for row in rows}
             fresh = {one: row for one, row in new.items() if one not in seen}
             seen |= fresh.keys()
             stale = 0 if fresh else stale + 1
             yield list(fresh.values())
-            following = jmespath.search(self.declared.next, body) if self.declared.next else None
+            following = self._find(self.declared.next, body) if self.declared.next else None
             if not following:
                 return
             path = self._below(str(following))
@@ -151,8 +150,9 @@ class ReceiversRecord:
 
     def _below(self, following: str) -> str:
         """The next page's path; our login goes to no other server."""
-        base = f"{self.declared.address.rstrip('/')}/"
-        whole = urljoin(base, following)
+        base, whole = f"{self.declared.address.rstrip('/')}/", ""
+        with suppress(ValueError):
+            whole = urljoin(base, following)
         if not whole.startswith(base):
             raise self._unlike("`next` leads elsewhere than below the record's address")
         return whole.removeprefix(base)
@@ -163,8 +163,14 @@ class ReceiversRecord:
             raise self._api.not_the_api(answer)
         return body
 
+    def _find(self, expression: Expression, told: Any) -> Any:
+        try:
+            return expression.find(told)
+        except NotAsDeclared as wrong:
+            raise self._unlike(str(wrong)) from None
+
     def _run(self, row: Any) -> Run:
-        told = {name: find.search(row) for name, find in self._find.items()}
+        told = {name: self._find(found, row) for name, found in self._fields.items()}
         if missing := [name for name in ("id", "job", "status") if told[name] in (None, "")]:
             raise self._unlike(f"`fields.{missing[0]}` finds nothing")
         said, run_id, job = str(told["status"]), str(told["id"]), str(told["job"])

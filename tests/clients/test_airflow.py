@@ -18,6 +18,7 @@ from caseproof.platforms.airflow_wire import reason_in
 from caseproof.platforms.base import (
     PlatformCannot,
     PlatformDown,
+    PlatformError,
     PlatformRefused,
     Run,
     RunState,
@@ -231,6 +232,24 @@ def test_a_token_that_ran_out_is_renewed_once_however_many_ask(platform: Airflow
     with ThreadPoolExecutor(8) as threads:
         assert len({one.id for one in threads.map(lambda _: platform.job(JOB), range(16))}) == 1
     assert simulator.token_asked == 2
+
+
+def test_a_password_that_is_not_accepted_is_tried_once_and_not_by_each_call(
+    airflow: tuple[Airflow, str], simulator: Airflow
+) -> None:
+    asked = simulator.token_asked
+    with AirflowClient(airflow[1], user=USER, password="of-last-year") as made:
+        for _ in range(5):
+            with pytest.raises(PlatformRefused, match="user name and password"):
+                made.job(JOB)
+    assert simulator.token_asked == asked + 1
+
+
+@pytest.mark.parametrize("name", ["", ".", ".."])
+def test_a_stop_of_no_name_is_one_of_no_dag(platform: AirflowClient, simulator: Airflow, name: str) -> None:
+    with pytest.raises(PlatformError):
+        platform.stop(name)
+    assert not any(dag["is_paused"] for dag in simulator.dags.values())
 
 
 def test_a_right_that_is_missing_is_named_and_asks_for_no_new_token(

@@ -67,6 +67,13 @@ def test_an_answer_that_unpacks_to_gigabytes_is_broken_and_one_that_nests_withou
         assert api.ask("GET", "deep").json() is None
 
 
+@pytest.mark.parametrize("how", ["gzip, gzip", "gzip,identity,gzip"])
+def test_an_answer_that_is_packed_several_times_is_not_unpacked(server: Loopback, how: str) -> None:
+    server.answers["/"] = 200, {"Content-Encoding": how}, gzip.compress(gzip.compress(b"{}"))
+    failed = fault(server.url)
+    assert (failed.fault, failed.detail) == (Fault.BROKEN, "the answer is packed several times")
+
+
 def test_what_is_no_json_is_none_and_what_is_no_text_is_still_read(server: Loopback) -> None:
     server.answers["/page"] = 200, {}, b"<p>\xff</p>"
     with client(server.url) as api:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ from caseproof.domain.errors import BadInput
 from caseproof.domain.vocabulary import Scope
 from caseproof.platforms.abilities import Ability
 from caseproof.platforms.base import PlatformCannot, PlatformDown, PlatformRefused, RunState, UnknownJob, UnknownRun
-from sandbox.job_service import SimulatedJob
+from sandbox.job_service import SimulatedJob, over
 from sandbox.provider import Bad
 from tests.support.job_service import BASE, Service, replaced
 
@@ -102,6 +103,51 @@ def test_the_jobs_of_one_retailer_on_a_marketplace_are_its_own_alone(there: Serv
     assert [job.id for job in client.jobs_in(Scope.JOB, client.job(JOB))] == [JOB]
     with pytest.raises(BadInput, match="does not say its retailer"):
         client.jobs_in(Scope.MARKETPLACE, client.job("nobody's"))
+
+
+@pytest.mark.parametrize("status", [404, 409])
+def test_a_queued_run_that_is_gone_before_it_is_called_off_stops_no_stop(there: Service, status: int) -> None:
+    there.service.jobs[JOB].held = True
+    there.move(3601)
+    inner = over(there.service)
+
+    def gone(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/cancel"):
+            there.service.runs.clear()
+            there.service.order.clear()
+            return httpx.Response(status)
+        return inner.handle_request(request)
+
+    client = there.client(transport=httpx.MockTransport(gone))
+    client.stop(JOB)
+    assert client.standing(JOB).is_stopped
+
+
+@pytest.mark.parametrize("name", ["größe/1 a", "a/../b", "..", "a?x=1#y", 'a"b', "{key}"])
+def test_an_odd_name_of_a_job_is_that_job_alone_or_none(there: Service, name: str) -> None:
+    there.add(name)
+    client = there.client()
+    told = next(one.job for one in client.survey(there.now).jobs if one.job.id == name)
+    assert httpx.URL(told.url).host == "jobs.example.com"
+    assert not httpx.URL(told.url).query
+    if ".." in name:
+        with pytest.raises(PlatformRefused, match=r"called `\.` or `\.\.`"):
+            client.stop(name)
+        assert not there.asked("PUT")
+    else:
+        client.stop(name)
+        assert client.standing(name).is_stopped
+        assert client.start_run(name, KEY).job == name
+    assert client.standing(JOB).active
+
+
+def test_half_a_character_in_what_a_run_says_keeps_no_other_run_from_being_read(there: Service) -> None:
+    row = {"id": "r\ud83d", "name": "r", "job": JOB, "state": "broken", "text": "lost \udc00", "ended": None}
+    told = {"runs": [row | {"started": "2026-11-30T07:00:00Z"}], "next": None}
+    client = there.client(transport=answered(httpx.Response(200, content=json.dumps(told).encode())))
+    (run,) = client.runs_since(JOB, there.now - timedelta(days=1))
+    assert (run.id, run.message) == ("r\ufffd", "lost \ufffd")
+    assert run.url.encode()
 
 
 def test_a_removed_job_is_gone_and_removing_it_again_is_harmless(there: Service) -> None:
@@ -273,6 +319,26 @@ def test_a_next_page_on_another_server_is_not_followed_with_our_credentials(ther
 
     client = there.client(replaced(CURSOR, "paging: {type: link}"), httpx.MockTransport(elsewhere))
     with pytest.raises(PlatformRefused, match=r"another server \(evil.example.net\)"):
+        client.survey(there.now)
+
+
+def test_a_next_page_keeps_all_that_it_is_asked_with(there: Service) -> None:
+    asked = []
+
+    def listed(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.params.multi_items())
+        link = {"Link": '</api/jobs?tag=a&tag=b&page=2>; rel="next"'} if len(asked) == 1 else {}
+        return httpx.Response(200, json={"jobs": [{"id": f"j{len(asked)}", "active": True}]}, headers=link)
+
+    client = there.client(replaced(CURSOR, "paging: {type: link}"), httpx.MockTransport(listed))
+    assert len(client.survey(there.now).jobs) == 2
+    assert asked[1] == [("tag", "a"), ("tag", "b"), ("page", "2")]
+
+
+def test_a_next_page_that_is_no_address_is_told_as_such(there: Service) -> None:
+    page = httpx.Response(200, json={"jobs": [{"id": "a", "active": True}]}, headers={"Link": "<http://[x>; rel=next"})
+    client = there.client(replaced(CURSOR, "paging: {type: link}"), answered(page))
+    with pytest.raises(PlatformRefused, match="the address of a next page is none"):
         client.survey(there.now)
 
 

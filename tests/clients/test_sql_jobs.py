@@ -159,6 +159,13 @@ def test_a_survey_that_is_left_half_read_keeps_nobody_waiting(
     assert not table.is_enabled("feed-a")
 
 
+@pytest.mark.parametrize("table", ["sqlite"], indirect=True)  # alone it keeps texts that are none
+def test_a_message_that_is_no_text_keeps_no_other_run_from_being_read(table: JobTable, client: Client) -> None:
+    run = table.add_run("feed-a", "failed", started=LATER, lasted=SECOND)
+    table.run("UPDATE feed_runs SET error = CAST(x'4b61ff' AS TEXT)")
+    assert client().run(run).message == "Ka\ufffd"
+
+
 def test_a_run_that_says_done_and_no_times_was_not_executed(table: JobTable, client: Client) -> None:
     by_hand = table.add_run("feed-a", "done", started=LATER)
     assert client().run(by_hand).state is RunState.UNKNOWN

@@ -352,6 +352,7 @@ def test_a_receiver_that_takes_a_re_run_and_writes_nothing_down_is_asked_again_l
         ("ok: succeeded", "ok: failed", "means succeeded"),
         ("since={since}", "since={moment}", "`list` has no {moment}; it takes {since}"),
         ("items: items", "items: 'items['", "is no JMESPath expression"),
+        ("items: items", "items: sortt(items)", "do you mean sort?"),
         (', key: "{key}"', "", "holds {job} and {key}"),
         ("by_key: deliveries?webhook={job}&key={key}", "login: bearer", "needs `by_key`"),
     ],
@@ -373,6 +374,7 @@ def test_a_declaration_with_a_mistake_is_told_by_its_entry(changed: str, to: str
             "`fields.started` finds no time with a zone",
         ),
         ({"items": [], "next": "https://elsewhere.example.com/deliveries"}, "leads elsewhere"),
+        ({"items": [], "next": "https://[elsewhere"}, "leads elsewhere"),
     ],
 )
 def test_a_record_that_does_not_answer_as_it_is_declared_is_refused(answer: Any, said: str) -> None:
@@ -391,8 +393,18 @@ def test_what_a_record_calls_a_run_cannot_lead_to_another_address() -> None:
         return httpx.Response(404, json={})
 
     record = ReceiversRecord(read_record(RECORD), "hunter2", transport=httpx.MockTransport(answer))
-    assert record.run("../users?x=1") is None
-    assert asked == ["/receiver/api/deliveries/..%2Fusers%3Fx%3D1"]
+    assert record.run("users/1?x=1") is None
+    with pytest.raises(PlatformRefused, match="would go elsewhere"):
+        record.run("../users?x=1")
+    assert asked == ["/receiver/api/deliveries/users%2F1%3Fx%3D1"]
+
+
+def test_an_expression_that_does_not_fit_an_answer_is_told_as_one() -> None:
+    declared = read_record(RECORD.replace("id: id", "id: \"join('-', id)\""))
+    told = {"items": [{"id": 1, "webhook_id": 1, "status": "ok", "started_at": "2026-11-30T04:00:00Z"}]}
+    record = ReceiversRecord(declared, transport=httpx.MockTransport(lambda _: httpx.Response(200, json=told)))
+    with pytest.raises(PlatformRefused, match=r"the expression `join\('-', id\)` cannot be applied"):
+        list(record.since(datetime(2026, 11, 30, tzinfo=UTC)))
 
 
 # -- the block, and the vendor's description --------------------------------------------------------------------------

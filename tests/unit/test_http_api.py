@@ -231,10 +231,56 @@ def test_an_address_that_cannot_be_used_is_refused(address: str) -> None:
 
 def test_a_key_with_a_line_break_is_refused_at_once_without_telling_it() -> None:
     nightly = Nightly([httpx.LocalProtocolError("Illegal header value b'Bearer hunter2'")])
-    with pytest.raises(Refused, match="hold characters that cannot be sent") as error:
+    with pytest.raises(Refused, match="holds characters that cannot be sent") as error:
         nightly.api().call("GET", "jobs")
     assert nightly.calls == 1
     assert tells_no_secret(error.value)
+
+
+@pytest.mark.parametrize("path", ["jobs/..", "jobs/./runs", "jobs/%2e%2E", "..", "jobs/a%2F..%2Fb", "jobs/..?all=1"])
+def test_a_name_that_is_a_step_in_the_path_reaches_nothing_above(path: str) -> None:
+    nightly = Nightly([OK])
+    with pytest.raises(Refused, match=r"called `\.` or `\.\.`"):
+        nightly.api().call("DELETE", path)
+    assert nightly.calls == 0
+
+
+def test_names_in_any_script_are_sent_and_half_a_character_is_refused_before() -> None:
+    nightly = Nightly([OK])
+    assert nightly.api().call("POST", "runs", headers={"Idempotency-Key": "größe/1"}).is_success
+    for half in ({"params": {"job": "\udc80"}}, {"json": {"job": "\udc80"}}, {"headers": {"Job": "\udc80"}}):
+        with pytest.raises(Refused, match="characters that cannot be sent"):
+            nightly.api().call("GET", "jobs", **half)
+    assert nightly.calls == 1
+
+
+def test_half_a_character_in_an_answer_is_replaced_and_whole_ones_stay() -> None:
+    told = rb'{"a": "x\ud83d", "b": "\ud83d\ude00", "c": "\\ud83d", "d": "\udc00!"}'
+    wanted = {"a": "x\ufffd", "b": "\U0001f600", "c": "\\ud83d", "d": "\ufffd!"}
+    api = Nightly([httpx.Response(200, content=told)]).api()
+    answer = api.call("GET", "jobs")
+    assert answer.json() == api.decoded(answer, TypeAdapter(dict[str, str])) == wanted
+    assert answer.content == told
+
+
+@pytest.mark.parametrize("told", ["The key hunter2 is unknown", "dXM6aHVudGVyMg== is unknown"])
+def test_our_own_key_is_hidden_in_what_a_server_says_whatever_it_looks_like(told: str) -> None:
+    page = httpx.Response(502, html=f"<html><title>{told}</title></html>")
+    for answer in (httpx.Response(400, json={"detail": told}), page):
+        for headers in (
+            credentials("us:hunter2", None),
+            {"X-Token": "hunter2"} | credentials(None, "dXM6aHVudGVyMg=="),
+        ):
+            with pytest.raises(CaseproofError, match="is unknown") as error:
+                Nightly([answer]).api(key="").call("POST", "jobs", headers=headers)
+            assert tells_no_secret(error.value)
+            assert "dXM6" not in str(error.value)
+
+
+def test_an_answer_that_never_comes_to_its_end_is_too_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("caseproof.http.api.WHOLE_SECONDS", -1.0)
+    with pytest.raises(Down, match="did not answer in time"):
+        Nightly([httpx.Response(200, content=iter([b"[", b"]"]))]).api().call("POST", "jobs")
 
 
 def test_a_proxys_page_in_the_place_of_an_answer_is_called_one_and_tells_its_title() -> None:
@@ -289,14 +335,18 @@ class Tokens:
     given: list[str] = field(default_factory=list)
     asked: list[httpx.Request] = field(default_factory=list)
     lasts: float | None = 3600
+    status: int = 200
+    takes: bool = True
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         if request.url.path == "/oauth/token":
             self.asked.append(request)
+            if self.status != 200:
+                return httpx.Response(self.status)
             self.given.append(f"token-{len(self.given)}")
             time.sleep(0.02)  # so that many threads wait for the same one
             return httpx.Response(200, json={"access_token": self.given[-1], "expires_in": self.lasts})
-        right = self.given and request.headers["Authorization"] == f"Bearer {self.given[-1]}"
+        right = self.takes and self.given and request.headers["Authorization"] == f"Bearer {self.given[-1]}"
         return OK if right else httpx.Response(401)
 
     def api(self, monotonic: Callable[[], float] = time.monotonic, **how: Any) -> HttpApi:
@@ -309,13 +359,54 @@ class Tokens:
 
 
 def test_many_calls_at_once_fetch_one_token_and_a_revoked_one_is_fetched_anew_once() -> None:
-    tokens = Tokens()
-    api = tokens.api()
+    tokens, now = Tokens(), [0.0]
+    api = tokens.api(lambda: now[0])
     with ThreadPoolExecutor(12) as pool:
         for revoked in range(3):
             assert all(pool.map(lambda _: api.call("GET", "jobs").is_success, range(24)))
             assert len(tokens.given) == revoked + 1
             tokens.given[-1] = "revoked meanwhile"
+            now[0] += 600
+
+
+def refusals(api: HttpApi, calls: int = 24) -> set[str]:
+    """What each of many calls at once is told."""
+
+    def one(_: int) -> str:
+        with pytest.raises(CaseproofError) as told:
+            api.call("GET", "jobs")
+        return f"{type(told.value).__name__}: {told.value.problem}"
+
+    with ThreadPoolExecutor(12) as pool:
+        return set(pool.map(one, range(calls)))
+
+
+def test_a_token_that_is_refused_as_soon_as_it_was_given_is_fetched_anew_once_and_not_by_each_call() -> None:
+    tokens, now = Tokens(takes=False), [0.0]
+    api = tokens.api(lambda: now[0])
+    (told,) = refusals(api)
+    assert told.startswith("Refused: It at http://x.example.com does not accept our credentials")
+    assert len(tokens.given) == 2
+    refusals(api)
+    assert len(tokens.given) == 2
+    tokens.takes, now[0] = True, 300.0
+    tokens.given[-1] = "revoked meanwhile"
+    assert api.call("GET", "jobs").is_success
+
+
+@pytest.mark.parametrize(
+    ("status", "told", "asked"), [(401, "Refused: The token server", 1), (500, "Down: The token server", 3)]
+)
+def test_a_token_server_that_gives_none_is_asked_by_one_call_and_all_are_told(
+    status: int, told: str, asked: int
+) -> None:
+    tokens, now = Tokens(status=status), [0.0]
+    api = tokens.api(lambda: now[0], sleep=lambda _: None)
+    (said,) = refusals(api)
+    assert said.startswith(told)
+    assert len(tokens.asked) == asked
+    tokens.status, now[0] = 200, 61.0
+    assert api.call("GET", "jobs").is_success
 
 
 def test_a_token_is_fetched_anew_before_it_ends() -> None:
