@@ -342,7 +342,8 @@ def _show_own_case(world: World) -> None:
     if world.job_service is None:
         return
     console.print("\nFor a case of your own: break a job on its page, run it there, and let the daily check find it.")
-    _place("a job's page", world.job_service.page_of(_job(BY_MAIL)))
+    # Not a job of one of the cases above: that case would be opened again.
+    _place("a job's page", world.job_service.page_of(f"stock-feed/{BY_MAIL}"))
     _place("check by", _command(world, "check"))
     console.print("Answer on the worklist, and mend the job on its page. Somebody else has to approve the picture:")
     _place("their link by", _command(world, "people link 'team lead'"))
