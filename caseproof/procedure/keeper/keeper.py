@@ -263,7 +263,7 @@ class _Keeper:
     def _hear_the_desk(self) -> None:
         """What people do there: raise a ticket (J1), write on one, or close one while its case is open (J7, J8)."""
         with self._apart("tickets that people raised"):
-            if hear_raised(self._hands, self._done.problems):
+            if hear_raised(self._hands, self._done.problems, self._hung):
                 self._raise_wanted()  # J2: not a pass later
         with self._apart("tickets of open cases"):
             found = look_at_tickets(self._hands, self._done.problems, self._hung)

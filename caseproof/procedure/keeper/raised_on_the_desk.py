@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
@@ -65,16 +66,17 @@ class Known:
     heard: tuple[str, ...] = ()
 
 
-def hear_raised(hands: Hands, problems: Problems) -> list[str]:
+def hear_raised(hands: Hands, problems: Problems, hung: float) -> list[str]:
     """Take in what people raised on the desk of job failures since the last pass, and what became of it; gives the
-    tickets whose cases are wanted now. Raises DeskError, StoreError."""
+    tickets whose cases are wanted now. No ticket is begun after ``hung`` seconds. Raises DeskError, StoreError."""
+    deadline = time.monotonic() + hung
     name = hands.policy.desk
     desk = hands.desk_named(name)
     if DeskAbility.RAISED in desk.abilities.lacks:
         return []
     work = _Hearing(hands, desk, name)
     wanted = work.take_in()
-    return wanted + work.go_on(problems)
+    return wanted + work.go_on(problems, deadline)
 
 
 def _job_said(text: str) -> tuple[str, str]:
@@ -159,10 +161,12 @@ class _Hearing:
             "Write a comment with a line for the job as the platform writes it, and one for the platform.",
         )
 
-    def go_on(self, problems: Problems) -> list[str]:
+    def go_on(self, problems: Problems, deadline: float) -> list[str]:
         """What is to be said, answers to what was asked, and what became of the wanted; gives what is wanted by now."""
         wanted = []
         for ticket, known in self._to_look_at():
+            if time.monotonic() > deadline:
+                break
             try:
                 if self._look(ticket, known):
                     wanted.append(ticket)
