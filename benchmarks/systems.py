@@ -7,6 +7,8 @@ reads all of them, beside one that reads a tenth.
 
 The table of 1,000,000 runs is in an embedded PostgreSQL; its baseline is the same query by SQLAlchemy, read in chunks
 (the driver alone, without SQLAlchemy's rows, takes less than half of that).
+
+A thousand cases are mirrored to a made-up Zoho Desk that takes five calls at once, by ten clients of one home.
 """
 
 from __future__ import annotations
@@ -37,16 +39,19 @@ from caseproof.up.processes import Process, free_port, wait_until
 from sandbox.job_service import TOKEN
 from sandbox.job_table import DECLARATION, JobTable
 from sandbox.world import ROOT
+from sandbox.zoho import FIELD
+from sandbox.zoho_many import mirrored
 
 RUNS, ROUNDS, LATENCY_MS = 200_000, 3, 2
 SLOWEST, MOST_MEMORY = 1.3, 1.5
+CASES, SLOWEST_MIRROR = 1000, 2.0
 COMMAND = "python -m benchmarks.systems"
 SINCE = datetime.now(UTC) - timedelta(days=300)
 
 
 def figures() -> list[dict[str, Any]]:
     """The figures, as ``make bench`` writes them down."""
-    return [*http_sweep(), *sql_sweep()]
+    return [*http_sweep(), *sql_sweep(), *zoho_mirror()]
 
 
 # -- an HTTP job service ----------------------------------------------------------------------------------------------
@@ -192,6 +197,34 @@ def _timed(work: Callable[[str], int], address: str) -> tuple[int, float, float]
     begun = time.perf_counter()
     found = work(address)
     return found, time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+
+
+# -- Zoho Desk --------------------------------------------------------------------------------------------------------
+
+
+def zoho_mirror() -> list[dict[str, Any]]:
+    """Cases mirrored while 5 % of the answers are a 500 and 5 % are lost: the tickets, and the time it takes."""
+    with tempfile.TemporaryDirectory() as folder, mirrored(Path(folder), CASES, broken=0, lost=0) as quiet:
+        undisturbed = quiet.seconds
+    with tempfile.TemporaryDirectory() as folder, mirrored(Path(folder), CASES) as done:
+        zoho, seconds = done.zoho, done.seconds
+    have = [str(ticket.fields[FIELD]) for ticket in zoho.tickets.values()]
+    wrong = len(have) - len(set(have)) + len(set(done.refs) - set(have)) + zoho.too_many
+    return [
+        _row(
+            f"{CASES:,} cases mirrored to Zoho Desk, 5 % of its answers a 500, 5 % lost after they took effect: "
+            f"{len(have):,} tickets, {wrong} twice, missing or answered with 429",
+            f"{CASES:,} tickets",
+            1 + wrong,
+            1.0,
+        ),
+        _row(
+            f"the time of that: {seconds:.1f} s",
+            f"the same with no answer broken or lost: {undisturbed:.1f} s",
+            seconds / undisturbed,
+            SLOWEST_MIRROR,
+        ),
+    ]
 
 
 def _row(figure: str, against: str, ratio: float, target: float) -> dict[str, Any]:
