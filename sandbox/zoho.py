@@ -122,13 +122,15 @@ class ZohoSimulator(Simulator):
             for ticket in self.tickets.values():
                 ticket.status = now if ticket.status == was else ticket.status
 
-    def merge(self, dead: str, alive: str) -> None:
-        """Somebody merges a ticket into another, which gets its comments and files."""
+    def merge(self, dead: str, alive: str, *, gone: bool = False, fields: bool = False) -> None:
+        """Somebody merges a ticket into another, which gets its comments and files, and its ``fields`` if they choose
+        so. ``gone``: its number leads nowhere then, and not to the other one."""
         with self._lock:
-            gone, stays = self.tickets[dead], self.tickets[alive]
-            gone.merged_into = alive
-            stays.comments += gone.comments
-            stays.files += gone.files
+            dying, stays = self.tickets[dead], self.tickets[alive]
+            dying.merged_into, dying.deleted = alive, gone
+            stays.fields |= dying.fields if fields else {}
+            stays.comments += dying.comments
+            stays.files += dying.files
 
     def delete(self, ticket: str) -> None:
         """Somebody deletes a ticket."""

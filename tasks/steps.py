@@ -15,7 +15,7 @@ from caseproof.domain.codes import Code, StepName
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.job_failure.owing import is_to_be_told_the_end, owes_ticket_closing
-from caseproof.domain.owing import has_open_ticket
+from caseproof.domain.owing import has_open_ticket, is_ticket_missed
 from caseproof.domain.vocabulary import Decision
 from caseproof.evidence.page_check import NotTheRun
 from caseproof.evidence.screenshot import ScreenshotFailed
@@ -54,7 +54,7 @@ def stop_the_job(ref: str) -> None:
     containment.contain(services().stopping, load_platform(load_case(ref).facts["platform"]), ref)
 
 
-@step(StepName.OPEN_THE_TICKET, "J1", due=lambda case: not has_open_ticket(case))
+@step(StepName.OPEN_THE_TICKET, "J1", due=lambda case: not has_open_ticket(case) or is_ticket_missed(case))
 def open_the_ticket(ref: str) -> None:
     """J1. Key: REF/ticket; the desk looks for the case's reference first. A reopened case opens its own again."""
     ticket.ensure_ticket(
@@ -141,7 +141,7 @@ def photograph_the_run(ref: str) -> None:
 
 
 def _is_not_attached(case: Case) -> bool:
-    return case.photo is not None and all(file["evidence"] != case.photo.data["evidence"] for file in case.attached)
+    return case.photo is not None and not ticket.is_attached(case, case.photo.data["evidence"])
 
 
 @step(StepName.ATTACH_THE_PICTURE, "J7, J8", due=_is_not_attached)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefect import get_run_logger
 
 from caseproof.domain.case import Case, Fact
-from caseproof.domain.codes import StepName
+from caseproof.domain.codes import Code, StepName
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Event
 from caseproof.domain.forms import TryAgain
@@ -54,6 +54,9 @@ def carry(step: Step, ref: str) -> None:
         if load_case(ref).is_closed:  # nobody is asked: the keeper does it, and says so
             _owe(ref, name, problem)
             return
+        if problem.code is Code.TICKET_GONE:
+            here = f"{services().links.case_url(ref)}/hand#ticket"
+            problem.offer(f"Or say in which ticket the case goes on: {here}")
         say_trouble(ref, name, problem)
         ask_to_try_again(ref, what_to_put_right(name, problem))
         return

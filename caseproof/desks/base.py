@@ -42,7 +42,9 @@ class DeskCannot(DeskError):
 
 
 class UnknownTicket(DeskError, BadInput):
-    """There is no such ticket."""
+    """There is no such ticket (any more)."""
+
+    code = Code.TICKET_GONE
 
 
 class TicketStatus(StrEnum):

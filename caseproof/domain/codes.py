@@ -69,6 +69,8 @@ class Code(StrEnum):
     DESK_REFUSED = "desk_refused"
     DESK_CANNOT = "desk_cannot"
     """The same of a desk."""
+    TICKET_GONE = "ticket_gone"
+    """The desk has no such ticket any more: it was deleted, or merged into another."""
     TICKET_NOT_CLOSED = "ticket_not_closed"
     TICKET_NOT_OPEN = "ticket_not_open"
     MAIL_DOWN = "mail_down"

@@ -15,10 +15,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from caseproof.domain.codes import Code, StepName, trouble_code
-from caseproof.domain.payloads import GivenUp
+from caseproof.domain.payloads import GivenUp, TicketNamed, Trouble
 
 if TYPE_CHECKING:
-    from caseproof.domain.case import Case
+    from caseproof.domain.case import Case, FactOf
 
 
 class Debt(StrEnum):
@@ -122,9 +122,25 @@ def is_given_up(case: Case, what: Debt, key: str) -> bool:
 
 def has_open_ticket(case: Case) -> bool:
     """Whether the case has a ticket that was not closed with an earlier closing of the case."""
-    if case.ticket is None or case.last_opened is None:
+    if case.ticket is None or case.last_opened is None or named_ticket(case) is not None:
         return False
     return case.ticket.seq > case.last_opened.seq or case.ticket_reopened is not None
+
+
+def named_ticket(case: Case) -> FactOf[TicketNamed] | None:
+    """What a person said of the ticket that the case is to go on in, until it does."""
+    if case.ticket is None or case.is_closed:
+        return None
+    named = case.all_of(TicketNamed)
+    return named[-1] if named and named[-1].seq > case.ticket.seq else None
+
+
+def is_ticket_missed(case: Case) -> bool:
+    """Whether the desk had the case's ticket no more when it was last asked for it: it is looked for by its key."""
+    if case.ticket is None or case.is_closed:
+        return False
+    since = case.ticket.seq
+    return any(one.seq > since and one.data.get("code") == Code.TICKET_GONE for one in case.all_of(Trouble))
 
 
 def step_in_trouble(case: Case) -> Iterator[Owed]:

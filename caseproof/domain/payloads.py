@@ -128,12 +128,20 @@ class StopDidNotHold(TypedDict):
 
 
 class TicketOpened(TypedDict):
-    """The ticket, and whether a person had raised it."""
+    """The ticket, and whether a person had raised it; ``instead_of`` is the one that the case had before."""
 
     desk: str
     ticket: Named
     adopted: bool
     url: NotRequired[str]
+    instead_of: NotRequired[Named]
+
+
+class TicketNamed(TypedDict):
+    """In which ticket the case is to go on, as a person says, and why: its own was merged into it, or deleted."""
+
+    ticket: Named
+    why: str
 
 
 class TicketClosed(TypedDict):

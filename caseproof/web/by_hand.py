@@ -30,6 +30,7 @@ from caseproof.procedure.core.by_hand import (
     ask_to_look,
     correct_whose_job,
     is_nobodys_yet,
+    name_ticket,
     write_note,
 )
 from caseproof.procedure.core.causes import correct_cause
@@ -52,11 +53,25 @@ from caseproof.web.who import ActingPerson
 PURPOSE = "hand"
 _LINES = [str(one) for one in (Beside.SUGGEST, Beside.QUESTION)]
 _CAUSES = [(one, in_words(one)) for one in CAUSES if one != UNKNOWN]
-_FORMS = ("note", "look", "cause", "whose", "waive", "about", "link", "unlink", "ask", "line", "reopen", "failed")
+_FORMS = (
+    "note",
+    "look",
+    "ticket",
+    "cause",
+    "whose",
+    "waive",
+    "about",
+    "link",
+    "unlink",
+    "ask",
+    "line",
+    "reopen",
+    "failed",
+)
 _ABOUT = ("client", "product", "site", "contract", "failing")
 _TYPED = (
-    "note", "cause", "retailer", "marketplace", "what", "reason", "job", "why", "wants", "wanted", "more", "lines",
-    *_ABOUT,
+    "note", "ticket", "cause", "retailer", "marketplace", "what", "reason", "job", "why", "wants", "wanted", "more",
+    "lines", *_ABOUT,
 )  # fmt: skip
 
 
@@ -106,6 +121,9 @@ class HandPages:
                 return "notes"
             case "look":
                 ask_to_look(self.ledger, team, ref, by=by)
+                return "timeline"
+            case "ticket":
+                name_ticket(self.ledger, team, ref, typed["ticket"], typed["why"], by=by)
                 return "timeline"
             case "cause":
                 correct_cause(self.ledger, team, ref, typed["cause"], by=by)

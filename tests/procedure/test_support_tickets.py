@@ -20,6 +20,7 @@ from caseproof.domain.support.kinds import Kind
 from caseproof.domain.support.lifecycle import State
 from caseproof.domain.support.vocabulary import Outcome
 from caseproof.procedure.closing.ticket import ensure_ticket
+from caseproof.procedure.core.by_hand import name_ticket
 from caseproof.procedure.core.recordings import say_there_is_none
 from caseproof.procedure.escalation.opening import SupportWanted, open_support_case
 from caseproof.procedure.keeper.owing import Hands, give_up, work_off
@@ -96,6 +97,26 @@ def comments(world: World, ticket: int = 1) -> list[str]:
 def owed(world: World, ref: str) -> set[Debt]:
     with world.services.store.reading() as uow:
         return {row.what for row in uow.owed.of(ref)}
+
+
+def test_a_support_case_goes_on_in_the_ticket_that_a_person_names(world: World) -> None:
+    ref = opened(world)
+    work(world)
+    other = world.desk.create("another", "The same, from the client's side", "")
+    world.desk.set_status(other.id, TicketStatus.CLOSED)
+    services = world.services
+    name_ticket(services.ledger, services.policy.team, ref, other.id, "Merged by the front line.", by="operator")
+    assert not work(world).said
+    assert not work(world).said
+    fact = world.case(ref).ticket
+    assert fact is not None
+    assert (fact["ticket"], fact["instead_of"], owed(world, ref)) == (other.id, "T-000001", set())
+    assert world.desk.ticket(other.id).status is TicketStatus.OPEN
+    (said,) = [one for one in comments(world, 2) if "goes on in this ticket" in one]
+    assert "Merged by the front line." in said
+    happens(world, ref, Kind.NOTED, "operator", note="x")
+    work(world)
+    assert len(tickets(world)) == 2
 
 
 def test_the_ticket_says_whose_it_is_what_was_said_and_who_has_it(world: World) -> None:

@@ -86,6 +86,7 @@ class Make:
             Kind.STOPPED: {"scope": "job", "jobs": [{"job": job, "active": False, "waiting": 0}], "evidence": file},
             Kind.CANNOT_STOP: {"why": "No access.", "who_can": "The retailer"},
             Kind.TICKET_OPENED: {"desk": "desk", "ticket": "T-000001", "adopted": False},
+            Kind.TICKET_NAMED: {"ticket": "T-000001", "why": "merged"},
             Kind.NOTICE_SENT: {"message_id": "<1@example.com>", "accepted": ["a@x"], "evidence": file},
             Kind.CONFIRMATION_RECEIVED: {
                 "sender": "a@example.com", "words": "Ça marche ✓", "evidence": file, "by_way_of": "mail",

@@ -338,6 +338,7 @@ INSERTS: Mapping[str, tuple[Kind, Mapping[str, Any]]] = {
         {"sender": "shop@example.com", "words": " ", "evidence": OTHER, "by_way_of": "mail"},
     ),
     "another ticket": (K.TICKET_OPENED, {"desk": "desk", "ticket": "T-2", "adopted": True}),
+    "a ticket named": (K.TICKET_NAMED, {"ticket": "T-2", "why": "merged"}),
     "an approval": (K.REVIEW_APPROVED, {}),
     "an upload": (
         K.PICTURE_UPLOADED,

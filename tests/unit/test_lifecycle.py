@@ -78,7 +78,11 @@ IN_AN_EMERGENCY = {
 }  # fmt: skip
 WHILE_OPEN = AT_ANY_TIME | IN_AN_EMERGENCY | {"incident_joined", "look_asked", "run_forced"}
 CORRECTED = {"notice_corrected"}
-ONCE_STOPPED = WHILE_OPEN | CORRECTED | {"facts_corrected", "ticket_opened", "ticket_reopened", "stop_did_not_hold"}
+ONCE_STOPPED = (
+    WHILE_OPEN
+    | CORRECTED
+    | {"facts_corrected", "ticket_opened", "ticket_named", "ticket_reopened", "stop_did_not_hold"}
+)
 WHILE_PROVING = {
     "schedule_live", "neighbours_live", "photographed", "photo_refused", "attached", "looked_again", "proof_made",
     "picture_uploaded", "picture_confirmed", "picture_refused",

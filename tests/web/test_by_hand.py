@@ -182,6 +182,22 @@ def test_whose_job_it_is_is_not_corrected_once_somebody_was_told_nor_before_the_
 # -- what it owes ----------------------------------------------------------------------------------------------------
 
 
+def test_the_ticket_that_a_case_goes_on_in_is_named_with_a_reason(world: Any, operator: TestClient) -> None:
+    ref = world.waiting()
+    refused = send(operator, ref, "ticket", ticket="4711", why=" ")
+    assert (refused.status_code, "It is not said why." in read(refused.text)) == (422, True)
+    assert 'value="4711"' in refused.text
+    done = send(operator, ref, "ticket", ticket=f" 4711 {HOSTILE}", why=f"Merged. {HOSTILE}")
+    assert (done.status_code, done.headers["Location"]) == (303, f"/cases/{ref}#timeline")
+    named = {"ticket": f"4711 {HOSTILE}", "why": f"Merged. {HOSTILE}"}
+    assert last(world, ref) == (Kind.TICKET_NAMED, "operator", named)
+    assert HOSTILE not in operator.get(f"/cases/{ref}").text
+    closed = world.closed("offers/feed-b")
+    assert 'id="ticket"' not in operator.get(f"/cases/{closed}/hand").text
+    refused = send(operator, closed, "ticket", ticket="4711", why="x")
+    assert (refused.status_code, "is closed" in read(refused.text)) == (422, True)
+
+
 def test_what_is_owed_is_given_up_with_a_reason(world: Any, operator: TestClient) -> None:
     ref = world.closed()  # its retailer was told of the failure, and not yet how it ended
     page = operator.get(f"/cases/{ref}").text

@@ -93,6 +93,12 @@ class Kind(EventKind):
         sentence="Ticket {ticket} {_opened}",
         rule="J1",
     )
+    TICKET_NAMED = "ticket_named", Spec(
+        says=says.TicketNamed,
+        noted_in=_STOPPED,
+        sentence="To go on in the ticket {ticket}: {why}",
+        rule="J1",
+    )
     NOTICE_SENT = "notice_sent", Spec(
         says=says.NoticeSent,
         moves=_moves(State.CONTAINED, to=State.WAITING, rule="J5"),

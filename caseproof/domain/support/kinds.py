@@ -234,6 +234,11 @@ class Kind(EventKind):
         kept="ticket",
         sentence="Ticket {ticket} {_opened}",
     )
+    TICKET_NAMED = "ticket_named", Spec(
+        says=kernel.TicketNamed,
+        noted_in=_OPEN,
+        sentence="To go on in the ticket {ticket}: {why}",
+    )
     TICKET_REOPENED = "ticket_reopened", Spec(
         says=kernel.TicketReopened,
         noted_in=_OPEN,

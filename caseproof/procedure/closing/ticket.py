@@ -9,7 +9,7 @@ from types import MappingProxyType
 from caseproof.desks.base import Attachment, Desk, DeskError, Ticket, TicketStatus, UnknownTicket
 from caseproof.domain import payloads as says
 from caseproof.domain.aftermath import TOLD
-from caseproof.domain.case import Case, Fact
+from caseproof.domain.case import Case, Fact, FactOf
 from caseproof.domain.codes import Code
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.job_failure.claims import whose_run
@@ -17,7 +17,7 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.owing import note_key, owes_ticket_closing, told_on_ticket
 from caseproof.domain.job_failure.pictures import kind_of_picture
 from caseproof.domain.job_failure.procedure import JOB_FAILURE
-from caseproof.domain.owing import Debt, has_open_ticket, is_given_up
+from caseproof.domain.owing import Debt, has_open_ticket, is_given_up, is_ticket_missed, named_ticket
 from caseproof.domain.support import owing as support
 from caseproof.domain.support.procedure import SUPPORT
 from caseproof.domain.vocabulary import Decision, Picture
@@ -51,13 +51,19 @@ def ensure_ticket(
 ) -> Case:
     """Ensure that the case has a ticket: the one it was raised from, or a new one; a reopened case has its own again.
 
-    ``desk_name`` is what the policy calls the desk, ``people`` who is in which tier. Raises TicketNotOpen.
+    One that a person names takes the place of the case's own, which was merged into it or deleted. ``desk_name`` is
+    what the policy calls the desk, ``people`` who is in which tier. Raises TicketNotOpen, UnknownTicket.
     """
     case = ledger.case(ref)
+    if is_ticket_missed(case) and named_ticket(case) is None:
+        case = _follow(ledger, desk, case, desk_name)
     if case.procedure is SUPPORT and not support.lacks_ticket(case):
         return case
     if case.procedure is JOB_FAILURE and (has_open_ticket(case) or case.contained is None):  # J2: the stop comes first
         return case
+    named = named_ticket(case)
+    if named is not None:
+        return _go_on_in(ledger, links, desk, case, named, desk_name)
     if case.ticket is not None:
         return _reopen(ledger, links, desk, case, case.ticket)
     adopted = _there(desk, case.facts.get("ticket"))
@@ -91,6 +97,51 @@ def _there(desk: Desk, number: str | None) -> Ticket | None:
         return None
 
 
+def _follow(ledger: Ledger, desk: Desk, case: Case, desk_name: str) -> Case:
+    """Take the ticket that has the case's key by now, where the desk has its own no more: who merges tickets may have
+    the fields of the one kept in the other. Where there is none, a person says which it is."""
+    old = case.ticket.data["ticket"] if case.ticket else ""
+    if _there(desk, old) is not None:
+        return case
+    found = desk.find(case.ref)
+    if found is None or found.id == old:
+        return case
+    return _in_its_place(ledger, case, found, desk_name, adopted=False)
+
+
+def _go_on_in(
+    ledger: Ledger, links: Links, desk: Desk, case: Case, named: FactOf[says.TicketNamed], desk_name: str
+) -> Case:
+    """Go on in the ticket that a person named, which is opened where it is closed, and says so. Raises UnknownTicket,
+    TicketNotOpen."""
+    ticket, ref = desk.ticket(named["ticket"]), case.ref
+    old = case.ticket.data["ticket"] if case.ticket else ""
+    if ticket.status is not TicketStatus.OPEN:
+        desk.set_status(ticket.id, TicketStatus.OPEN)
+        _refuse_closed(desk, ticket.id)
+    said = f"{ref} goes on in this ticket instead of {old}, as {in_ticket(named.actor)} says: {in_ticket(named['why'])}"
+    desk.comment(ticket.id, f"{ref}/adopted/{named.seq}", f"{said} {links.case_url(ref)}")
+    return _in_its_place(ledger, case, ticket, desk_name, adopted=True)
+
+
+def _in_its_place(ledger: Ledger, case: Case, ticket: Ticket, desk_name: str, *, adopted: bool) -> Case:
+    """Write down that the case has another ticket from now on."""
+    before = case.ticket
+    event = ledger.event(
+        case.procedure.kind(says.TicketOpened), desk=desk_name, adopted=adopted, ticket=ticket.id, url=ticket.url,
+        instead_of=before.data["ticket"] if before else "",
+    )  # fmt: skip
+    return ledger.change(case.ref, lambda now: [event] if now.ticket == before else [])
+
+
+def _refuse_closed(desk: Desk, ticket: str) -> None:
+    if desk.ticket(ticket).status is not TicketStatus.OPEN:
+        raise TicketNotOpen(
+            f"The desk still shows {ticket} as closed.",
+            "Open it there, or see why the desk does not let it be opened, then let the case try again.",
+        )
+
+
 def _reopen(ledger: Ledger, links: Links, desk: Desk, case: Case, fact: Fact) -> Case:
     """Open the ticket of a reopened case again, say why, and read it back."""
     ticket, ref = fact["ticket"], case.ref
@@ -99,11 +150,7 @@ def _reopen(ledger: Ledger, links: Links, desk: Desk, case: Case, fact: Fact) ->
         desk.set_status(ticket, TicketStatus.OPEN)
     again = f"{ref} is open again. {in_ticket(why)} {links.case_url(ref)}"
     desk.comment(ticket, f"{ref}/reopened/{case.opening}", again)
-    if desk.ticket(ticket).status is not TicketStatus.OPEN:
-        raise TicketNotOpen(
-            f"The desk still shows {ticket} as closed.",
-            "Open it there, or see why the desk does not let it be opened, then let the case try again.",
-        )
+    _refuse_closed(desk, ticket)
     event = ledger.event(case.procedure.kind(says.TicketReopened), ticket=ticket)
     return ledger.change(ref, lambda now: [] if has_open_ticket(now) else [event])
 
@@ -190,7 +237,7 @@ def _note(links: Links, case: Case, fact: Fact) -> str:
 def attach_photo(ledger: Ledger, vault: Vault, effects: Effects, desk: Desk, ref: str) -> Case:
     """Ensure that the screenshot is attached to the ticket and stands in the ticket's own list (J7, J8)."""
     case = ledger.case(ref)
-    if case.photo is None or _is_attached(case, case.photo.data["evidence"]):
+    if case.photo is None or is_attached(case, case.photo.data["evidence"]):
         return case
     return attach(ledger, vault, effects, desk, case, case.photo, f"{ref}-{_what_ran(case)}.png", "image/png")
 
@@ -227,7 +274,7 @@ def attach(
     ticket, digest = case.ticket.data["ticket"], fact["evidence"]
     found = send_file(effects, vault, desk, case.ref, ticket, digest, name, media_type)
     event = ledger.event(case.procedure.kind(says.Attached), **found)
-    return ledger.change(case.ref, lambda now: [] if _is_attached(now, digest) else [event])
+    return ledger.change(case.ref, lambda now: [] if is_attached(now, digest, ticket) else [event])
 
 
 def send_file(
@@ -235,6 +282,11 @@ def send_file(
 ) -> Json:
     """Attach a file of the case to a ticket once, as read back from the desk. Raises DeskError, VaultError."""
     content = vault.read(digest)
+    key = f"{ref}/attach/{digest}"
+    with effects.store.reading() as uow:
+        before = uow.intents.result(key)
+    if before is not None and before.get("ticket") != ticket:  # it is on the ticket that the case had before
+        key = f"{key}/{ticket}"
 
     def read_back(_: Json) -> Json | None:
         same = [a for a in desk.attachments(ticket) if same_file(a, name, content)]
@@ -243,9 +295,7 @@ def send_file(
     def send(_: Json) -> None:
         desk.attach(ticket, name, content, media_type)
 
-    return idempotent_effect(
-        effects, ref, "attach", f"{ref}/attach/{digest}", plan={}, effect=send, read_back=read_back
-    )
+    return idempotent_effect(effects, ref, "attach", key, plan={}, effect=send, read_back=read_back)
 
 
 def same_file(there: Attachment, name: str, content: bytes) -> bool:
@@ -255,8 +305,10 @@ def same_file(there: Attachment, name: str, content: bytes) -> bool:
     return there.sha256 is None or there.sha256 == hashlib.sha256(content).hexdigest()
 
 
-def _is_attached(case: Case, digest: str) -> bool:
-    return any(fact["evidence"] == digest for fact in case.attached)
+def is_attached(case: Case, digest: str, ticket: str = "") -> bool:
+    """Whether this file was read back from the case's ticket, or from that other one."""
+    number = ticket or (case.ticket.data["ticket"] if case.ticket else "")
+    return any((fact["evidence"], fact["ticket"]) == (digest, number) for fact in case.attached)
 
 
 def close_ticket(ledger: Ledger, links: Links, desk: Desk, ref: str) -> Case:

@@ -12,7 +12,9 @@ from caseproof.domain.errors import BadInput, NotAllowed
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.procedure import require_job_failure
-from caseproof.domain.payloads import LookAsked, Noted
+from caseproof.domain.owing import named_ticket
+from caseproof.domain.payloads import LookAsked, Noted, TicketNamed
+from caseproof.domain.visible import one_line
 from caseproof.http.redaction import redact
 from caseproof.procedure.core.parts import Ledger
 
@@ -42,6 +44,30 @@ def write_note(ledger: Ledger, team: Collection[str], ref: str, text: str, *, by
         return [] if (last.kind, last.actor, last.data) == (event.kind, event.actor, event.data) else [event]
 
     return ledger.change(ref, once)
+
+
+def name_ticket(ledger: Ledger, team: Collection[str], ref: str, ticket: str, why: str, *, by: str) -> Case:
+    """Say in which ticket of the desk the case goes on: its own was merged into that one, or deleted.
+
+    Its run looks whether there is such a ticket; until then the case has its own. Raises NotOnTheTeam, UnknownCase,
+    BadInput for what says nothing, and NotAllowed where the case has no ticket, or is closed.
+    """
+    member, number, reason = require_member(by, team), one_line(ticket), why.strip()
+    if not number or len(number) > LONGEST_NAME:
+        raise BadInput("It is not said which ticket.", "Give its number, or the address of its page on the desk.")
+    if not reason or len(reason) > LONGEST_NOTE:
+        raise BadInput("It is not said why.", "Say in a sentence what became of the ticket that the case has.")
+
+    def named(case: Case) -> Sequence[Event]:
+        if case.is_closed or case.ticket is None:
+            what = "is closed" if case.is_closed else "has no ticket yet"
+            raise NotAllowed(f"{case.ref} {what}.", "Name another ticket for an open case that has one.")
+        if number == case.ticket["ticket"] and named_ticket(case) is None:
+            raise BadInput(f"{case.ref} goes on in {number} as it is.", "Name the ticket that is to take its place.")
+        kind = case.procedure.kind(TicketNamed)
+        return [ledger.event(kind, member, ticket=number, why=redact(reason))]
+
+    return ledger.change(ref, named)
 
 
 def ask_to_look(ledger: Ledger, team: Collection[str], ref: str, *, by: str) -> None:

@@ -30,6 +30,8 @@ def whole_sentence(event: Event) -> str:
     data["_way"] = f", {WAYS[way]}" if (way := event.data.get("by_way_of")) in WAYS else ""
     data["_said"] = "The platform says" if event.actor == US else f"{event.actor} says"
     data["_opened"] = "adopted" if event.data.get("adopted") else "opened"
+    if before := event.data.get("instead_of"):
+        data["_opened"] = f"takes the place of {before}"
     data["_because"] = f": {why}" if (why := event.data.get("why")) else ""
     data |= {name: "; ".join(map(str, told)) for name, told in event.data.items() if _is_texts(told)}
     data |= {name: moment(told) for name, told in event.data.items() if isinstance(told, str)}
