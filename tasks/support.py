@@ -6,6 +6,7 @@ task. What a tier answers is taken or refused by the gates of the ladder, whiche
 
 from __future__ import annotations
 
+from caseproof.desks.base import DeskDown
 from caseproof.domain.case import Case
 from caseproof.domain.closure import closure_blockers
 from caseproof.domain.codes import Code, StepName
@@ -119,16 +120,19 @@ def tell_the_ticket(ref: str) -> None:
                 here.ledger, here.effects, here.files, here.links, load_desk(theirs), ref, desk_name=theirs
             )
 
-    for tell in (
+    in_order = (
         lambda: ticket.ensure_ticket(*given, load_desk(name), ref, desk_name=name, people=people),
-        develop,
         lambda: ticket.note_words(*given, load_desk(name), ref, people=people),
         lambda: ticket.close_ticket(here.ledger, here.links, load_desk(name), ref),
-    ):
-        try:
-            tell()
-        except CaseproofError as error:
-            log().warning("%s: the ticket is told later: %s", ref, error)
+    )
+    for tells in (in_order, (develop,)):
+        for tell in tells:
+            try:
+                tell()
+            except CaseproofError as error:
+                log().warning("%s: the ticket is told later: %s", ref, error)
+                if isinstance(error, DeskDown):
+                    break  # what comes after it waits for its turn
 
 
 def _is_solved(case: Case) -> bool:

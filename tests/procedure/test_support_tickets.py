@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from caseproof.desks.base import DeskDown, TicketStatus
+from caseproof.desks.base import DeskDown, DeskError, TicketStatus
 from caseproof.desks.embedded import EmbeddedDesk
 from caseproof.domain.case import Case
 from caseproof.domain.emergency.raising import Raising, Sighting
@@ -172,6 +172,37 @@ def test_the_ticket_closes_with_the_case_and_is_read_back_and_opens_again_with_i
     assert world.desk.ticket("T-000001").status is TicketStatus.OPEN
     assert any("open again. the client called again" in one for one in comments(world))
     assert len(tickets(world)) == 1
+
+
+@pytest.mark.parametrize("down", [0, 1, 3])
+def test_what_happened_is_told_on_the_ticket_before_it_is_closed_in_the_order_in_which_it_happened(
+    world: World, down: int
+) -> None:
+    ref = opened(world, State.WITH_L2)
+    work(world)
+    _close(world, ref)
+    world.desk.faulty.fails("comment", what="/note/", before=DOWN, times=down)
+    work(world, minutes=3)  # the closing is owed by now, and what happened is not yet
+    for _ in range(6):
+        work(world, minutes=60)
+    assert owed(world, ref) == set()
+    said = comments(world)
+    assert f"{ref} is closed." in said[-1]
+    times = [one.partition(" UTC")[0] for one in said[:-1]]
+    assert times == sorted(times)
+    assert len(times) == 5
+
+
+def test_a_note_that_the_desk_refuses_for_good_holds_up_no_closing(world: World) -> None:
+    ref = opened(world, State.WITH_L1)
+    work(world)
+    _close(world, ref)
+    world.desk.faulty.fails(
+        "comment", what="/note/", before=DeskError("It holds a word that is not allowed."), times=99
+    )
+    work(world, minutes=3)
+    assert world.desk.ticket("T-000001").status is TicketStatus.CLOSED
+    assert owed(world, ref) == {Debt.NOTE}
 
 
 def _close(world: World, ref: str) -> None:

@@ -17,7 +17,7 @@ from typing import Literal
 from caseproof.channels.outbound.mail import MailDown
 from caseproof.config.policy import Policy
 from caseproof.config.policy_check import KeeperPolicy
-from caseproof.desks.base import Desk, DeskDown
+from caseproof.desks.base import Desk, DeskDown, DeskError
 from caseproof.domain.case import Case
 from caseproof.domain.codes import Code
 from caseproof.domain.decisions import require_member
@@ -101,7 +101,16 @@ class Hands:
         return [ref]
 
     def ticket(self, ref: str) -> list[str]:
-        """The ticket's closing."""
+        """The ticket's closing, after what happened: what is told on a closed ticket nobody reads.
+
+        What the desk refuses to be told for good holds it up no more: that is owed by itself.
+        """
+        try:
+            self.note(ref)
+        except DeskDown:
+            raise
+        except DeskError:
+            pass
         close_ticket(self.ledger, self.links, self._desk(ref), ref)
         return [ref]
 
