@@ -67,3 +67,7 @@ test-mariadb: ready ## a table of jobs on a real MariaDB, which is started and s
 .PHONY: test-airflow
 test-airflow: ready browser ## a case on a real Airflow 3, installed from the package index into .cache/airflow
 	@scripts/test-airflow
+
+.PHONY: test-postfix
+test-postfix: ready ## mail by a real Postfix, Dovecot and Sieve vacation, which are started and stopped; as root
+	@scripts/test-postfix

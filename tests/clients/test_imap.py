@@ -1,4 +1,7 @@
-"""The retailers' mailbox by real IMAP: nothing is lost and nothing is waited for too long, whatever the server does."""
+"""The retailers' mailbox by real IMAP: nothing is lost and nothing is waited for too long, whatever the server does.
+
+What needs no server that behaves badly is run on a Dovecot, too (`make test-postfix`).
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from caseproof.channels.inbound.imap import HEADER_BYTES, ImapInbox, Inbox, Prob
 from caseproof.channels.inbound.imap_account import ImapAccount, InboxDown, InboxRefused, MessageGone
 from caseproof.domain.errors import BadInput
 from sandbox.imap import ImapServer
+from tests.support.postfix import BOX, POSTFIX, DovecotBox
 from tests.support.shown import shown_of
 
 MAIL = b"From: owner@garden-shop.example.com\r\nSubject: Re: [JF-000001]\r\n\r\nThe new token is in place.\r\n"
@@ -22,8 +26,15 @@ SECRET = 'hunter2"not\\for-people'
 
 
 @pytest.fixture
-def server() -> Iterator[ImapServer]:
+def small() -> Iterator[ImapServer]:
+    """The small world's own server, which also does what no good one does."""
     with ImapServer() as running:
+        yield running
+
+
+@pytest.fixture(params=["small world", *(["dovecot"] if POSTFIX else [])])
+def server(request: pytest.FixtureRequest) -> Iterator[ImapServer | DovecotBox]:
+    with DovecotBox(BOX) if request.param == "dovecot" else ImapServer() as running:
         yield running
 
 
@@ -34,7 +45,7 @@ def all_of(inbox: Inbox) -> list[bytes]:
 # -- reading and putting away ---------------------------------------------------------------------------------------
 
 
-def test_what_lies_in_the_mailbox_is_read_as_it_came_oldest_first(server: ImapServer) -> None:
+def test_what_lies_in_the_mailbox_is_read_as_it_came_oldest_first(server: ImapServer | DovecotBox) -> None:
     server.deliver(MAIL)
     server.deliver(OTHER)
     with ImapInbox(server.account()) as inbox:
@@ -74,7 +85,7 @@ def test_without_uidplus_nothing_of_a_persons_is_expunged_and_nothing_is_read_tw
         assert (server.folder(), server.folder("Caseproof")) == ([MAIL], [MAIL])
 
 
-def test_a_message_that_is_gone_is_no_failure_of_the_mailbox(server: ImapServer) -> None:
+def test_a_message_that_is_gone_is_no_failure_of_the_mailbox(server: ImapServer | DovecotBox) -> None:
     server.deliver(MAIL)
     with ImapInbox(server.account()) as inbox:
         (arrived,) = inbox.messages()
@@ -84,48 +95,48 @@ def test_a_message_that_is_gone_is_no_failure_of_the_mailbox(server: ImapServer)
                 read(arrived.uid)
 
 
-def test_a_connection_that_is_lost_before_putting_away_leaves_the_message_to_the_next_pass(server: ImapServer) -> None:
-    server.deliver(MAIL)
-    with ImapInbox(server.account()) as inbox:
+def test_a_connection_that_is_lost_before_putting_away_leaves_the_message_to_the_next_pass(small: ImapServer) -> None:
+    small.deliver(MAIL)
+    with ImapInbox(small.account()) as inbox:
         (arrived,) = inbox.messages()
         assert inbox.fetch(arrived.uid) == MAIL
-        server.hang_up()
+        small.hang_up()
         with pytest.raises(InboxDown, match="no mail is lost"):
             inbox.put_away(arrived.uid)
-    assert server.folder("Caseproof") == []
-    with ImapInbox(server.account()) as inbox:
+    assert small.folder("Caseproof") == []
+    with ImapInbox(small.account()) as inbox:
         assert all_of(inbox) == [MAIL]
 
 
-def test_a_new_uidvalidity_loses_and_doubles_nothing(server: ImapServer) -> None:
+def test_a_new_uidvalidity_loses_and_doubles_nothing(small: ImapServer) -> None:
     """A restored backup numbers its messages anew: no number of an earlier connection means anything (J5)."""
-    server.deliver(MAIL)
-    server.deliver(OTHER)
-    with ImapInbox(server.account()) as inbox:
+    small.deliver(MAIL)
+    small.deliver(OTHER)
+    with ImapInbox(small.account()) as inbox:
         before = list(inbox.messages())
         inbox.put_away(before[0].uid)
-    server.make_anew()
-    with ImapInbox(server.account()) as inbox:
+    small.make_anew()
+    with ImapInbox(small.account()) as inbox:
         (now,) = inbox.messages()
         assert now.uid not in {arrived.uid for arrived in before}
         assert inbox.fetch(now.uid) == OTHER
-        server.make_anew()  # while we are in it
+        small.make_anew()  # while we are in it
         assert all_of(inbox) == [OTHER]
 
 
 @pytest.mark.parametrize(
     "raw", [b"Subject: bare\n\nline\nfeeds\n", b"Subject: a\r\n\r\nnul\x00 and \xff\r\n", b"x", b"A:" + b"\r\n b" * 9]
 )
-def test_what_no_mail_program_writes_is_read_all_the_same(server: ImapServer, raw: bytes) -> None:
-    server.deliver(raw)
-    with ImapInbox(server.account()) as inbox:
+def test_what_no_mail_program_writes_is_read_all_the_same(small: ImapServer, raw: bytes) -> None:
+    small.deliver(raw)
+    with ImapInbox(small.account()) as inbox:
         (arrived,) = inbox.messages()
         assert inbox.fetch(arrived.uid) == raw
         inbox.put_away(arrived.uid)
-    assert server.folder("Caseproof") == [raw]
+    assert small.folder("Caseproof") == [raw]
 
 
-def test_of_endless_headers_only_so_much_is_read(server: ImapServer) -> None:
+def test_of_endless_headers_only_so_much_is_read(server: ImapServer | DovecotBox) -> None:
     server.deliver(b"X-Long: " + b"y" * 200_000 + b"\r\n\r\nbody\r\n")
     with ImapInbox(server.account()) as inbox:
         (arrived,) = inbox.messages()
@@ -133,7 +144,7 @@ def test_of_endless_headers_only_so_much_is_read(server: ImapServer) -> None:
 
 
 @pytest.mark.parametrize("name", ["Erledigt & abgelegt/Fälle", "受信済み", 'with "quotes" \\ in it'])
-def test_folders_may_have_any_name(server: ImapServer, name: str) -> None:
+def test_folders_may_have_any_name(server: ImapServer | DovecotBox, name: str) -> None:
     server.deliver(MAIL, "Händler")
     with ImapInbox(server.account(folder="Händler", done_folder=name)) as inbox:
         (arrived,) = inbox.messages()
@@ -142,7 +153,7 @@ def test_folders_may_have_any_name(server: ImapServer, name: str) -> None:
     assert server.folder(name) == [MAIL]
 
 
-def test_a_probe_says_what_is_there_and_changes_nothing(server: ImapServer) -> None:
+def test_a_probe_says_what_is_there_and_changes_nothing(server: ImapServer | DovecotBox) -> None:
     server.deliver(MAIL)
     assert probe(server.account()) == Probed(waiting=1, has_done_folder=False)
     assert server.folders() == ["INBOX"]
@@ -157,9 +168,13 @@ def soon(work: Callable[[], None]) -> threading.Timer:
     return timer
 
 
-@pytest.mark.parametrize("withheld", [(), ("IDLE",)])
-def test_waiting_ends_as_soon_as_mail_comes(withheld: tuple[str, ...]) -> None:
-    with ImapServer(withheld=withheld) as server, ImapInbox(server.account(), poll_seconds=0.05) as inbox:
+@pytest.mark.parametrize("how", ["IDLE", "asking again", *(["dovecot"] if POSTFIX else [])])
+def test_waiting_ends_as_soon_as_mail_comes(how: str) -> None:
+    small = ImapServer(withheld=("IDLE",) if how == "asking again" else ())
+    with (
+        DovecotBox(BOX) if how == "dovecot" else small as server,
+        ImapInbox(server.account(), poll_seconds=0.05) as inbox,
+    ):
         assert all_of(inbox) == []
         assert not inbox.wait(0.05)
         timer = soon(lambda: server.deliver(MAIL))
@@ -170,7 +185,7 @@ def test_waiting_ends_as_soon_as_mail_comes(withheld: tuple[str, ...]) -> None:
         assert not inbox.wait(0.05), "what was shown is no news"
 
 
-def test_mail_that_came_between_a_pass_and_the_wait_is_not_slept_over(server: ImapServer) -> None:
+def test_mail_that_came_between_a_pass_and_the_wait_is_not_slept_over(server: ImapServer | DovecotBox) -> None:
     """The server tells of it in the answer to any command, once; IDLE would not tell again."""
     server.deliver(MAIL)
     with ImapInbox(server.account()) as inbox:
@@ -181,9 +196,9 @@ def test_mail_that_came_between_a_pass_and_the_wait_is_not_slept_over(server: Im
         assert inbox.wait(20)
 
 
-def test_a_server_that_ends_while_we_wait_is_down(server: ImapServer) -> None:
-    with ImapInbox(server.account()) as inbox:
-        timer = soon(server.hang_up)
+def test_a_server_that_ends_while_we_wait_is_down(small: ImapServer) -> None:
+    with ImapInbox(small.account()) as inbox:
+        timer = soon(small.hang_up)
         with pytest.raises(InboxDown):
             inbox.wait(20)
         timer.join()
@@ -193,14 +208,16 @@ def test_a_server_that_ends_while_we_wait_is_down(server: ImapServer) -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"password": SECRET}, {"password": "passwört"}, {"username": "nobody"}])
-def test_a_wrong_login_is_refused_and_not_tried_again_by_itself(server: ImapServer, wrong: dict[str, str]) -> None:
+def test_a_wrong_login_is_refused_and_not_tried_again_by_itself(
+    server: ImapServer | DovecotBox, wrong: dict[str, str]
+) -> None:
     with pytest.raises(InboxRefused, match="refused at login") as refused:
         probe(server.account(**wrong))
     assert "password" in refused.value.next_action
     assert wrong.get("password", SECRET) not in shown_of(refused.value)
 
 
-def test_a_folder_that_is_not_there_is_named(server: ImapServer) -> None:
+def test_a_folder_that_is_not_there_is_named(server: ImapServer | DovecotBox) -> None:
     with pytest.raises(InboxRefused, match="opening the folder") as refused:
         probe(server.account(folder="Nowhere"))
     assert "Nowhere" in refused.value.next_action
@@ -264,6 +281,6 @@ def test_idle_over_tls_hears_mail(tls: ssl.SSLContext) -> None:
         timer.join()
 
 
-def test_tls_spoken_to_a_plain_port_names_port_and_security(server: ImapServer) -> None:
+def test_tls_spoken_to_a_plain_port_names_port_and_security(server: ImapServer | DovecotBox) -> None:
     with pytest.raises(InboxRefused, match="does not speak TLS for 'ssl'"):
         probe(server.account(security="ssl"))

@@ -71,14 +71,15 @@ def folder(name: str) -> Iterator[Path]:
 # -- programs ---------------------------------------------------------------------------------------------------------
 
 
-def program(name: str, *packages: str, also: str = "") -> str:
+def program(name: str, *packages: str, also: str = "", services: Sequence[str] = ()) -> str:
     """The path of a program. As root, Debian's ``packages`` are installed where it is missing, and nothing is started.
 
-    ``also`` is a file that has to be there besides. Exits with the next action where the program cannot be had.
+    ``also`` is a file that has to be there besides; ``services`` are what the packages would start with the machine,
+    and is switched off. Exits with the next action where the program cannot be had.
     """
     path = _found(name, also)
     if path is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        _install(packages)
+        _install(packages, services)
         path = _found(name, also)
     if path is None:
         raise SystemExit(f"{name} is not on this machine. Next: install it (Debian: {' '.join(packages)}).")
@@ -89,7 +90,7 @@ def _found(name: str, also: str) -> str | None:
     return shutil.which(name, path=PLACES) if not also or Path(also).exists() else None
 
 
-def _install(packages: Sequence[str]) -> None:
+def _install(packages: Sequence[str], services: Sequence[str]) -> None:
     print(f"Installing {' '.join(packages)} from Debian.", file=sys.stderr)  # noqa: T201 - for who ran it
     quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     with _nothing_is_started():
@@ -99,6 +100,8 @@ def _install(packages: Sequence[str]) -> None:
             )
             if done.returncode:
                 raise SystemExit(f"apt-get {arguments[0]} failed:\n{(done.stdout + done.stderr)[-_TAIL:]}")
+    for service in services:
+        subprocess.run(["update-rc.d", service, "disable"], capture_output=True, check=False)
 
 
 @contextmanager
