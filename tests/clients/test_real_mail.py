@@ -53,7 +53,8 @@ def test_mails_one_after_the_other_go_by_one_connection(box: DovecotBox) -> None
     kept = KeptMail(mail_account())
     for number in range(5):
         assert kept(message(number), CASES, (BOX,)).accepted == (BOX,)
-    assert [one.partition(b"Message-ID: <")[2][:1] for one in box.wait_for(5)] == [b"0", b"1", b"2", b"3", b"4"]
+    arrived = {one.partition(b"Message-ID: <")[2][:1] for one in box.wait_for(5)}
+    assert arrived == {b"0", b"1", b"2", b"3", b"4"}, "in whichever order: Postfix hands on several at once"
     assert log().count("connect from localhost") == before + 1
 
 
