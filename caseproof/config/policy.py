@@ -119,6 +119,11 @@ class ClosingPolicy(Strict):
         description="Whether the picture of a page that Caseproof rendered from what the platform told closes a case, "
         "where the platform has no page of a run.",
     )
+    delete_removed_jobs: bool = Field(
+        False,
+        description="Whether a removal (J9) deletes the job once it stands still, where its platform can; otherwise it "
+        "is stopped for good and left there.",
+    )
 
 
 class Targets(Strict):

@@ -372,6 +372,7 @@ class RunVerified(TypedDict):
     url: NotRequired[str]
     active: NotRequired[bool]
     waiting: NotRequired[int]
+    gone: NotRequired[bool]
 
 
 class RunFailed(Coded):

@@ -336,7 +336,7 @@ class JobPlatform(Protocol):
     def remove(self, job_id: str) -> None:
         """Take the job off for good: ``standing`` tells then that it is stopped, or raises UnknownJob.
 
-        Repeating it is harmless. A platform that lacks ``Ability.REMOVE`` leaves a removed job stopped (J9).
+        Repeating it is harmless. It is asked for by the policy alone; a removal (J9) leaves the job stopped otherwise.
         """
 
 

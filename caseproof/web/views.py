@@ -25,7 +25,7 @@ from caseproof.domain.support.conditions import linked_jobs
 from caseproof.domain.support.procedure import SUPPORT
 from caseproof.domain.vocabulary import BY_PAGE, Disposition, Picture
 from caseproof.evidence.vault import Vault, VaultError
-from caseproof.procedure.closing.running import what_is_left
+from caseproof.procedure.closing.running import what_a_removal_left
 from caseproof.procedure.core.retailer_answer import came_by, doubts
 from caseproof.procedure.core.texts import short
 from caseproof.procedure.escalation.opening import support_cases_of
@@ -273,7 +273,7 @@ def _beside(case: Case) -> list[tuple[str, str]]:
 def _left(case: Case) -> str:
     if case.verified is None or case.verified["purpose"] != "removal":
         return ""
-    return what_is_left(f"the job's own page, {case.facts.get('job_url') or case.facts['job']}")
+    return what_a_removal_left(case, f"the job's own page, {case.facts.get('job_url') or case.facts['job']}")
 
 
 def _said(case: Case) -> list[ShownAnswer]:

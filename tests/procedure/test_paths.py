@@ -16,8 +16,9 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import Decision
 from caseproof.evidence.proof import verify_proof
-from caseproof.platforms.base import RunState
-from caseproof.procedure.closing import deciding, proving
+from caseproof.platforms.abilities import Ability, Lack
+from caseproof.platforms.base import PlatformRefused, RunState
+from caseproof.procedure.closing import deciding, proving, removing
 from caseproof.procedure.closing.ticket import close_ticket
 from caseproof.procedure.views.case_page import case_page
 from tests.support.world import CONTACT, DECIDER, JOB, REVIEWER, STEPS, THE_END, World
@@ -80,6 +81,65 @@ def test_a_removal_whose_job_vanished_is_closed_all_the_same(world: World) -> No
     world.decision = Decision.REMOVE
     assert world.walk(ref).is_closed
     assert proven(world, ref)["kind"] == "removal"
+
+
+def deleting(make_world: Callable[..., World]) -> World:
+    """The policy has removed jobs deleted."""
+    return make_world(closing={"delete_removed_jobs": True})
+
+
+def test_where_the_policy_says_so_a_removed_job_is_deleted_and_everything_says_that_it_is_gone(make_world) -> None:
+    world = deleting(make_world)
+    ref = world.closed(Decision.REMOVE)
+    assert JOB not in world.platform.held
+    close_ticket(world.services.ledger, world.services.links, world.desk, ref)
+    [ticket] = world.tickets()
+    with world.services.store.reading() as uow:
+        last = uow.tickets.comments(ticket.id)[-1].text
+    card = case_page(world.case(ref), case_url="https://c.example.com", evidence_url="https://e.example.com")
+    for said in (last, card.partition("## Timeline")[0]):
+        assert "The job does not exist on its platform any more. To have it back one day, set it up there anew" in said
+        assert "deleted none" not in said
+    assert proven(world, ref)["kind"] == "removal"
+
+
+def test_a_platform_that_cannot_delete_leaves_the_removed_job_stopped(make_world) -> None:
+    world = deleting(make_world)
+    world.platform.abilities = world.platform.abilities.lacking({Ability.REMOVE: Lack("It keeps all.", "Leave it.")})
+    ref = world.closed(Decision.REMOVE)
+    assert not world.platform.is_active(JOB)
+    assert not world.case(ref).verified["gone"]
+
+
+@pytest.mark.parametrize("lies", [True, False], ids=["says that it deleted it", "refuses"])
+def test_a_job_that_is_there_after_its_deletion_is_not_removed(make_world, lies, monkeypatch) -> None:
+    world = deleting(make_world)
+    ref, world.decision = world.open(), Decision.REMOVE
+    world.walk(ref, before="start")
+    if lies:
+        monkeypatch.setattr(world.platform, "remove", lambda _: None)
+        with pytest.raises(removing.NotRemoved, match="and still has it"):
+            removing.delete(world.platform, world.case(ref))
+    else:
+        world.platform.faulty.fails("remove", before=PlatformRefused("No.", "Ask."))
+        with pytest.raises(PlatformRefused):
+            removing.delete(world.platform, world.case(ref))
+    assert JOB in world.platform.held
+
+
+def test_nothing_is_deleted_that_does_not_stand_still(make_world) -> None:
+    world = deleting(make_world)
+    ref, world.decision = world.open(), Decision.REMOVE
+    world.walk(ref, before="start")
+    world.platform.held[JOB].waiting = 1
+    with pytest.raises(removing.NotRemoved, match="1 queued"):
+        removing.delete(world.platform, world.case(ref))
+    assert world.platform.faulty.did("remove") == 0
+
+
+def test_nothing_is_stopped_for_good_that_nobody_decided_to_remove(world: World) -> None:
+    with pytest.raises(NotAllowed, match="Nobody decided to remove"):
+        removing.stop_for_good(world.platform, world.case(world.open()))
 
 
 def test_a_removal_that_does_not_hold_leads_back_to_the_decision(world: World) -> None:

@@ -26,7 +26,7 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Decision
 from caseproof.platforms.base import JobPlatform
 from caseproof.procedure.answers import manual_confirmation
-from caseproof.procedure.closing import deciding, proving
+from caseproof.procedure.closing import deciding, proving, removing
 from caseproof.procedure.closing.running import REMOVAL_JOB
 from caseproof.procedure.containment import opening
 from caseproof.procedure.core.services import Services
@@ -122,11 +122,15 @@ class World:
 
     def _remove(self, parameters: Mapping[str, str]) -> bool:
         """What our ``remove-integration`` deployment does."""
-        job = self.case(parameters["case"]).facts["job"]
-        if job not in self.platform.held:
-            return True
-        self.platform.stop(job)
-        return self.platform.standing(job).is_stopped
+        case = self.case(parameters["case"])
+        try:
+            removing.stop_for_good(self.platform, case)
+            if self.services.policy.closing.delete_removed_jobs:
+                removing.delete(self.platform, case)
+            removing.nothing_is_left(self.platform, case)
+        except removing.NotRemoved:
+            return False
+        return True
 
     # -- looking -----------------------------------------------------------------------------------------------------
 

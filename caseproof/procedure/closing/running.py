@@ -45,8 +45,16 @@ OF_A_PERSON = "Then let the case try again: the newest run of the job since the 
 GONE = "The job vanished from the platform before the case was closed, so only a removal is left to decide (J9)."
 
 
-def what_is_left(page: str) -> str:
-    """What a removal leaves, and how it could be had back; ``page`` is where the job's schedules are switched."""
+def what_a_removal_left(case: Case, page: str) -> str:
+    """``what_is_left``, by what was read back of this case's removal."""
+    return what_is_left(page, gone=bool(case.verified and case.verified.get("gone")))
+
+
+def what_is_left(page: str, *, gone: bool = False) -> str:
+    """What a removal leaves, and how it could be had back; ``page`` is where the job's schedules are switched, ``gone``
+    whether the job is not there any more."""
+    if gone:
+        return "The job does not exist on its platform any more. To have it back one day, set it up there anew."
     return (
         "Its schedules are switched off, and Caseproof deleted none. To have it back one day, switch them on again on "
         f"{page} (on Prefect: the switch of its deployment)."
@@ -152,7 +160,7 @@ def verify(ledger: Ledger, files: EvidenceFiles, platform: JobPlatform, ref: str
     case = ledger.case(ref)
     if case.run is None or case.verified is not None or case.run.data["run"] != run.id:
         return case
-    left = _standing(platform, case) if case.decided is Decision.REMOVE else None
+    left, gone = _standing(platform, case) if case.decided is Decision.REMOVE else (None, False)
     why = _not_successful(case, run, left)
     if why:
         failed = ledger.event(Kind.RUN_FAILED, run=run.id, why=why, url=run.url)
@@ -167,7 +175,7 @@ def verify(ledger: Ledger, files: EvidenceFiles, platform: JobPlatform, ref: str
         "ended_at": _text(run.ended_at),
     }
     if left is not None:
-        read |= {"active": left.active, "waiting": left.waiting}
+        read |= {"active": left.active, "waiting": left.waiting, "gone": gone}
     digest = files.keep_json(ref, f"run-{case.attempt}.json", {"case": ref, "read_at": ledger.clock(), **read})
     event = ledger.event(Kind.RUN_VERIFIED, **read, evidence=digest)
     return ledger.change(ref, lambda now: [event] if _still(now, run) else [])
@@ -198,12 +206,12 @@ def _not_successful(case: Case, run: Run, left: Standing | None) -> str:
     return ""
 
 
-def _standing(platform: JobPlatform, case: Case) -> Standing:
-    """Read the job itself; a job that vanished has nothing active and nothing queued (J9)."""
+def _standing(platform: JobPlatform, case: Case) -> tuple[Standing, bool]:
+    """Read the job itself, and whether it vanished: then nothing is active and nothing queued (J9)."""
     try:
-        return platform.standing(case.facts["job"])
+        return platform.standing(case.facts["job"]), False
     except UnknownJob:
-        return Standing(case.facts["job"], active=False, waiting=0, running=0)
+        return Standing(case.facts["job"], active=False, waiting=0, running=0), True
 
 
 def go_live(ledger: Ledger, effects: Effects, platform: JobPlatform, ref: str) -> Case:
@@ -285,7 +293,7 @@ def recheck_job(ledger: Ledger, files: EvidenceFiles, platform: JobPlatform, ref
         if not removal:
             return _failed_again(ledger, ref, "", f"{GONE} {gone.problem}")
         later = []
-    standing = _standing(platform, case)
+    standing, _ = _standing(platform, case)
     failed = [r for r in later if r.state is RunState.FAILED or (removal and r.state is not RunState.CANCELLED)]
     why = f"A later run ended as {failed[0].said}: {failed[0].message}" if failed else ""
     if removal and not standing.is_stopped:

@@ -22,7 +22,7 @@ from caseproof.domain.support import owing as support
 from caseproof.domain.support.procedure import SUPPORT
 from caseproof.domain.vocabulary import Decision, Picture
 from caseproof.evidence.vault import Vault
-from caseproof.procedure.closing.running import what_is_left
+from caseproof.procedure.closing.running import what_a_removal_left
 from caseproof.procedure.closing.support_ticket import People, body_of, comment_of, subject_of
 from caseproof.procedure.core.idempotent_effect import Json, idempotent_effect
 from caseproof.procedure.core.parts import Effects, Ledger, Links
@@ -254,7 +254,7 @@ def _as_a_removal(case: Case) -> str:
     if case.decided is not Decision.REMOVE:
         return ""
     where = in_ticket(case.facts.get("job_url") or case.facts["job"])
-    return f" as a removal. {what_is_left(f'the page of the job, {where}').rstrip('.')}"
+    return f" as a removal. {what_a_removal_left(case, f'the page of the job, {where}').rstrip('.')}"
 
 
 def _whose(case: Case) -> str:

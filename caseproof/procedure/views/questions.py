@@ -21,7 +21,7 @@ from caseproof.domain.procedure import Procedure, called
 from caseproof.domain.specs import EventKind
 from caseproof.domain.support.procedure import SUPPORT
 from caseproof.domain.vocabulary import Choice, Picture, Starter
-from caseproof.procedure.closing.running import what_is_left
+from caseproof.procedure.closing.running import what_a_removal_left
 from caseproof.procedure.core.parts import US
 from caseproof.procedure.core.retailer_answer import came_by, doubts, notes
 from caseproof.procedure.core.texts import in_words, link, plain, short
@@ -275,7 +275,7 @@ def _what_is_left(case: Case, run: Fact) -> str:
 
 def left_by_a_removal(case: Case) -> str:
     """What is left of a removed job, and how it could be had back (markdown)."""
-    return what_is_left(link("the job's own page", case.facts.get("job_url")))
+    return what_a_removal_left(case, link("the job's own page", case.facts.get("job_url")))
 
 
 def _ended_well(run: Fact) -> str:
