@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Select,
     and_,
     bindparam,
     case,
@@ -112,6 +114,26 @@ _HERE = and_(owed.c.ref == bindparam("a_ref"), owed.c.what == bindparam("a_what"
 _STILL_DUE = owed.c.next_at <= bindparam("now")
 _SET_BACK = owed.c.next_at > bindparam("horizon")  # the clock was set back since
 
+# What the keeper asks in each pass, put together once: that takes longer than the answer.
+_OF = select(owed).where(owed.c.ref == bindparam("of")).order_by(owed.c.since, owed.c.what, owed.c.key)
+_ALL = select(func.count()).select_from(owed)
+_LATE = _ALL.where(is_late)
+
+
+def _kinds(whats: tuple[Debt, ...]) -> Select[Any]:
+    where: list[ColumnElement[bool]] = [owed.c.what.in_([str(one) for one in whats])] if whats else []
+    return select(owed).where(*where).limit(bindparam("limit"))
+
+
+@cache
+def _due(whats: tuple[Debt, ...]) -> Select[Any]:
+    return _kinds(whats).where(_STILL_DUE | _SET_BACK).order_by(owed.c.next_at, owed.c.ref, owed.c.key)
+
+
+@cache
+def _late_first(whats: tuple[Debt, ...]) -> Select[Any]:
+    return _kinds(whats).order_by(case((is_late, 0), else_=1), owed.c.since, owed.c.ref, owed.c.key)
+
 
 class OwedList:
     """Every query about what is owed. Nothing here commits."""
@@ -147,8 +169,7 @@ class OwedList:
 
     def due(self, now: datetime, limit: int, *whats: Debt) -> list[OwedRow]:
         """What is to be tried by now, the longest due first; of these kinds."""
-        query = self._of(whats).where(_STILL_DUE | _SET_BACK).order_by(owed.c.next_at, owed.c.ref, owed.c.key)
-        return self._read(query.limit(limit), now=now, horizon=now + 2 * LONGEST)
+        return self._read(_due(whats), now=now, horizon=now + 2 * LONGEST, limit=limit)
 
     def begin(self, ref: str, what: Debt, key: str, now: datetime) -> None:
         """It is owed since ``now``, whatever was noted of it before."""
@@ -222,7 +243,7 @@ class OwedList:
 
     def of(self, ref: str) -> list[OwedRow]:
         """What a case owes, in the order in which it was owed."""
-        return self._read(select(owed).where(owed.c.ref == ref).order_by(owed.c.since, owed.c.what, owed.c.key))
+        return self._read(_OF, of=ref)
 
     def late_of(self, refs: Sequence[str]) -> list[OwedRow]:
         """What these cases owe and could not be done when it was to be; "" stands for what is of no single case.
@@ -234,17 +255,11 @@ class OwedList:
 
     def rows(self, limit: int, *whats: Debt) -> list[OwedRow]:
         """What is owed: what could not be done before what is only to come, each the oldest first."""
-        late_first = case((is_late, 0), else_=1)
-        return self._read(self._of(whats).order_by(late_first, owed.c.since, owed.c.ref, owed.c.key).limit(limit))
+        return self._read(_late_first(whats), limit=limit)
 
     def count(self, *, late: bool) -> int:
         """How much is owed; or how much of it could not be done."""
-        where = [is_late] if late else []
-        return self._connection.scalar(select(func.count()).select_from(owed).where(*where)) or 0
-
-    def _of(self, whats: Sequence[Debt]) -> Any:
-        where: list[ColumnElement[bool]] = [owed.c.what.in_([str(one) for one in whats])] if whats else []
-        return select(owed).where(*where)
+        return self._connection.scalar(_LATE if late else _ALL) or 0
 
     def _read(self, query: Any, **values: Any) -> list[OwedRow]:
         with readable("A row of what is owed"):
