@@ -134,6 +134,17 @@ def test_a_platform_that_there_is_not_is_told_with_those_that_there_are(world, k
     assert "No platform is called nowhere. These are known: jobs." in told
 
 
+def test_a_ticket_that_names_two_jobs_is_asked_for_one(world, keeper) -> None:
+    world.platform.add("offers/feed-b")
+    ticket = world.desk.raise_one("Two feeds", f"Job: {JOB}\nJob: {JOB}\nJob: offers/feed-b")
+    assert keeper(minutes=1).raised == []
+    assert f"It names several jobs: {JOB}, offers/feed-b." in world.desk.texts(ticket)[0]
+    assert world.platform.is_active(JOB)
+    assert world.platform.is_active("offers/feed-b")
+    world.desk.write(ticket, f"Job: {JOB}\n\n> Job: {JOB}")
+    assert len(keeper(minutes=1).raised) == 1
+
+
 def test_a_job_that_two_platforms_have_is_asked_for_its_platform(world, keeper) -> None:
     note_jobs(world.services.store, world.clock, "others", [world.platform.job(JOB)])
     ticket = world.desk.raise_one(f"Job: {JOB}")

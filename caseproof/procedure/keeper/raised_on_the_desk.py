@@ -80,9 +80,19 @@ def hear_raised(hands: Hands, problems: Problems, hung: float) -> list[str]:
 
 
 def _job_said(text: str) -> tuple[str, str]:
-    """The platform and the job that a text names in lines of their own; the last of each counts, "" for none."""
-    said = {what.casefold(): name.strip(_QUOTES) for what, name in _SAID.findall(text)}
-    return said.get("platform", ""), said.get("job", "")
+    """The platform and the job that a text names in lines of their own, "" for none. Raises BadInput for several."""
+    said: dict[str, dict[str, str]] = {"platform": {}, "job": {}}
+    for what, name in _SAID.findall(text):
+        if bare := name.strip(_QUOTES):
+            said[what.casefold()].setdefault(bare.casefold(), bare)
+    for what, names in said.items():
+        if len(names) > 1:
+            raise BadInput(
+                f"It names several {what}s: {', '.join(map(in_ticket, names.values()))}.",
+                "One ticket is one case: name one here, and raise a ticket for each of the others.",
+            )
+    platforms, jobs = ("".join(names.values()) for names in said.values())
+    return platforms, jobs
 
 
 class _Hearing:
@@ -212,7 +222,7 @@ class _Hearing:
         news = [one for one in self._desk.comments(ticket) if not one.ours and one.id not in known.heard]
         known = replace(known, heard=(*known.heard, *(one.id for one in news)))
         text = "\n".join(one.text for one in news)
-        if not _job_said(text)[1]:
+        if not _SAID.search(text):
             self._note(ticket, known)
             return False
         if any(one.by for one in news):
