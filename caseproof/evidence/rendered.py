@@ -11,9 +11,12 @@ from datetime import datetime
 from html import escape
 from importlib.metadata import version
 
+from caseproof.domain.visible import visible
 from caseproof.evidence.page_check import RENDERED_MARK
 from caseproof.platforms.base import RunPage
 
+_LONGEST = 2_000
+"""How many characters of what was told a cell shows."""
 _STYLE = (
     "body{font:16px/1.5 sans-serif;color:#111;background:#fff;margin:32px;max-width:1100px}"
     "p.mark{border:3px solid #8a4b00;background:#fff4e0;padding:12px 16px;font-weight:bold}"
@@ -31,7 +34,10 @@ def rendered(page: RunPage, *, case: str, platform: str, read_at: datetime) -> R
         return page
     about = (*page.told, ("Platform", platform), ("Read", f"{read_at:%Y-%m-%d %H:%M:%S} UTC by Caseproof "
              f"{version('caseproof')}, for the case {case}"))  # fmt: skip
-    rows = "".join(f"<tr><th>{escape(label)}</th><td>{escape(words)}</td></tr>" for label, words in about if words)
+    # What turns the direction or takes no room would have the picture read otherwise than its text.
+    shown = [(label, visible(words)) for label, words in about if words]
+    cells = [(label, words if len(words) <= _LONGEST else f"{words[:_LONGEST]} …") for label, words in shown]
+    rows = "".join(f"<tr><th>{escape(label)}</th><td>{escape(words)}</td></tr>" for label, words in cells)
     html = (
         "<!doctype html><html lang=en><head><meta charset=utf-8>"
         "<meta http-equiv=Content-Security-Policy content=\"default-src 'none'; style-src 'unsafe-inline'\">"

@@ -17,7 +17,9 @@ from caseproof.domain.codes import Code
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.pictures import may_be_uploaded
 from caseproof.evidence.proof import read_proof, verify_proof
-from caseproof.evidence.rendered import RENDERED_MARK
+from caseproof.evidence.rendered import RENDERED_MARK, rendered
+from caseproof.evidence.screenshot import NotTheRun
+from caseproof.platforms.base import RunPage
 from caseproof.platforms.sql_jobs import SqlJobsClient
 from caseproof.platforms.sql_jobs_declaration import read_sql_declaration
 from caseproof.procedure.closing.proving import RenderedPageRefused, with_browser
@@ -95,3 +97,30 @@ def test_by_default_it_is_refused_nothing_is_pictured_and_a_person_may_upload_on
     assert "pictured" in {blocker.code for blocker in closure_blockers(case)}
     assert may_be_uploaded(case)
     assert table.is_enabled(JOB), "the re-run was verified: it is live while its picture is waited for"
+
+
+@pytest.mark.parametrize("said", ["failed", "taken back by hand", "2"])
+def test_of_a_run_that_is_told_as_another_state_by_now_no_page_is_rendered_whatever_its_message_says(
+    world: World, table: JobTable, said: str
+) -> None:
+    """On a page that we render, a message in a cell by itself would read as the state."""
+    allow(world)
+    ref = world.open()
+    world.walk(ref, until="live")
+    table.run("UPDATE feed_runs SET state = :said, error = 'done' WHERE request IS NOT NULL", {"said": said})
+    with pytest.raises(NotTheRun, match=f'tells the run as "{said}" by now'):
+        world.walk(ref)
+    case = world.case(ref)
+    assert case.photo is None
+    assert [event.data["code"] for event in case.events if event.kind is Kind.PHOTO_REFUSED] == ["shows_another_state"]
+    assert not may_be_uploaded(case), "no picture of anything else outweighs that"
+
+
+def test_what_a_table_tells_is_shown_as_it_is_and_not_as_it_would_have_itself_read(world: World) -> None:
+    told = (("Run", "run-1\u202eenod\u202c\x1b[31m"), ("Message", f"{'x' * 5_000}\nline two"))
+    page = rendered(
+        RunPage("", ("run-1",), "done", told=told), case="JF-000001", platform="table\u2066", read_at=world.clock()
+    )
+    assert not any(sign in page.html for sign in "\u202e\u202c\u2066\x1b")
+    assert "run-1enod" in page.html
+    assert len(page.html) < 5_000

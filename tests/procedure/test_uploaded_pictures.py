@@ -310,6 +310,7 @@ def test_a_confirmed_picture_is_taken_back_with_its_review_and_the_next_one_is_r
     assert {"pictured", "reviewed"} <= {b.code for b in closure_blockers(case)}
     confirm(world, ref, upload(world, ref))  # the very same one: it was right after all
     assert world.walk(ref).is_closed
+    assert len([one for one in world.attachments(ref) if one.endswith(".png")]) == 1
     assert world.count(ref, Kind.REVIEW_APPROVED) == 2
     told = " ".join(comments(world, ref))
     assert f"taken back by {REVIEWER}" in told
@@ -318,6 +319,16 @@ def test_a_confirmed_picture_is_taken_back_with_its_review_and_the_next_one_is_r
     proof = json.loads(world.proof(ref).read_bytes())
     assert [check for check in verify_proof(world.proof(ref)) if not check.ok] == []
     assert proof["picture"]["sha256"] == first
+
+
+def test_of_two_pictures_of_one_run_on_the_ticket_each_has_a_name_of_its_own(world: World, ref: str) -> None:
+    confirm(world, ref, upload(world, ref))
+    world.walk(ref, until="attach")
+    take_it_back(world, ref)
+    confirm(world, ref, upload(world, ref, picture("otter-run-1 Succeeded, the right shop")))
+    assert world.walk(ref).is_closed
+    pictures = [one for one in world.attachments(ref) if one.endswith(".png")]
+    assert pictures == [f"{ref}-successful-run-1-uploaded.png", f"{ref}-successful-run-1-uploaded-2.png"]
 
 
 def test_who_may_take_a_confirmed_picture_back_and_what_is_none(make_world: Callable[..., World]) -> None:

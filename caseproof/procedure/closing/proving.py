@@ -18,12 +18,13 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.specs import NAMES, Role
 from caseproof.domain.vocabulary import Picture
 from caseproof.evidence.browser import require_browser
+from caseproof.evidence.page_check import ShowsAnotherState
 from caseproof.evidence.proof import build_proof, history_file, proof_file, verify_proof
 from caseproof.evidence.rendered import rendered
 from caseproof.evidence.screenshot import NotTheRun, Shot, photograph, refuse_shot, thumbnail
 from caseproof.evidence.vault import Vault
 from caseproof.http.redaction import redact_address
-from caseproof.platforms.base import JobPlatform, RunPage, UnknownRun
+from caseproof.platforms.base import JobPlatform, RunPage, RunState, UnknownRun
 from caseproof.procedure.closing.ticket import attach
 from caseproof.procedure.core.parts import US, Effects, EvidenceFiles, Ledger, event_of
 
@@ -63,8 +64,8 @@ def take_photo(
     """Ensure that there is a picture of the verified run's own page. Raises NotTheRun, ScreenshotFailed, NoBrowser.
 
     A picture that does not count is kept with the reason, so that people see what the browser saw. Where the platform
-    has no such page, one is rendered from what it tells, if the policy takes that (``rendered_pages``); else raises
-    RenderedPageRefused.
+    has no such page, one is rendered from what it tells, if the policy takes that (``rendered_pages``) and it tells the
+    run as successful yet; else raises RenderedPageRefused, ShowsAnotherState.
     """
     case = ledger.case(ref)
     if case.verified is None or case.photo is not None:
@@ -81,6 +82,13 @@ def take_photo(
     if page.told:
         if not rendered_pages:
             raise RenderedPageRefused(case.facts["platform"])
+        if run.state is not RunState.SUCCEEDED:  # on a page of ours any cell may read as the word for success
+            changed = ShowsAnotherState(
+                f'The platform tells the run as "{run.said}" by now, which is no success.',
+                f"See there who or what changed it: {run.name or run.id}. Send the case back if it did not succeed.",
+            )
+            ledger.record(ref, Kind.PHOTO_REFUSED, run=run.id, code=str(changed.code), why=changed.problem)
+            raise changed
         page = rendered(page, case=ref, platform=case.facts["platform"], read_at=ledger.clock())
     shot = camera(page)
     digest = files.keep(ref, shot.png, f"run-page-{case.attempt}.png", "image/png")

@@ -245,8 +245,10 @@ def attach_photo(ledger: Ledger, vault: Vault, effects: Effects, desk: Desk, ref
 def _what_ran(case: Case) -> str:
     """The name of its picture's file, without its ending; of one that is not of the run's own page, its kind, too."""
     what = "removal" if case.decided is Decision.REMOVE else "successful-run"
-    kind = kind_of_picture(case)
-    return f"{what}-{case.attempt}" + ("" if kind is Picture.OWN_PAGE else f"-{kind}")
+    kind, run = kind_of_picture(case), case.run.data["run"] if case.run else ""
+    before = sum(fact["run"] == run for fact in case.all_of(says.PictureTakenBack))  # they stay on the ticket
+    again = f"-{before + 1}" if before else ""
+    return f"{what}-{case.attempt}" + ("" if kind is Picture.OWN_PAGE else f"-{kind}") + again
 
 
 def _as_a_removal(case: Case) -> str:
