@@ -11,13 +11,14 @@ from pydantic import Field
 
 from blocks.base import AddressOrNone, DeskBlock, docs, logo
 from blocks.jira import JiraCloud
+from blocks.rt import RequestTracker
 from blocks.zoho import ZohoDesk
 from caseproof.desks.abilities import DeskAbilities
 from caseproof.desks.embedded import ABILITIES
 from caseproof.desks.embedded import EmbeddedDesk as EmbeddedDeskClient
 from caseproof.procedure.core.services import Services
 
-__all__ = ["DESKS", "DeskBlock", "EmbeddedDesk", "JiraCloud", "ZohoDesk"]
+__all__ = ["DESKS", "DeskBlock", "EmbeddedDesk", "JiraCloud", "RequestTracker", "ZohoDesk"]
 
 
 class EmbeddedDesk(DeskBlock):
@@ -54,5 +55,5 @@ class EmbeddedDesk(DeskBlock):
         return EmbeddedDeskClient(services.store, services.vault, services.clock, url_base=base)
 
 
-DESKS: tuple[type[DeskBlock], ...] = (EmbeddedDesk, JiraCloud, ZohoDesk)
+DESKS: tuple[type[DeskBlock], ...] = (EmbeddedDesk, JiraCloud, RequestTracker, ZohoDesk)
 """Every kind of desk; a new one is added here."""

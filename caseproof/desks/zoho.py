@@ -27,6 +27,7 @@ from caseproof.desks.base import (
     refuse_to_pile_up,
     require,
 )
+from caseproof.desks.html_text import as_html, as_text
 from caseproof.desks.marks import cut, is_marked, mark_of, marked, units, unmarked
 from caseproof.desks.zoho_api import MOST_ROWS, PAGE, ZohoApi, ZohoRefused
 from caseproof.desks.zoho_finding import Finder
@@ -45,8 +46,6 @@ from caseproof.desks.zoho_wire import (
     File,
     Row,
     ZohoAccount,
-    as_html,
-    as_text,
     is_id,
 )
 from caseproof.domain.visible import one_line

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -221,14 +220,3 @@ class Refusal(_Shape):
 ROW, ROWS = TypeAdapter(Row), TypeAdapter(Page[Row])
 COMMENTS, FILES, NAMED = TypeAdapter(Page[CommentRow]), TypeAdapter(Page[File]), TypeAdapter(Page[Named])
 FIELDS, TOKEN, REFUSAL = TypeAdapter(Page[TicketField]), TypeAdapter(Token), TypeAdapter(Refusal)
-
-
-def as_html(text: str) -> str:
-    """Plain text as a ticket's description has it, which is HTML: nothing in it is markup."""
-    return "<br/>".join(html.escape(line, quote=False) for line in text.splitlines())
-
-
-def as_text(content: str) -> str:
-    """A comment's or a description's words without the markup."""
-    lines = re.sub(r"(?i)<br\s*/?>|</(?:p|div|li|tr|h[1-6])>", "\n", content)
-    return html.unescape(re.sub(r"<[^>]*>", "", lines)).strip()

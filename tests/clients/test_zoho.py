@@ -15,9 +15,10 @@ import pytest
 
 from caseproof.desks.abilities import DeskAbility
 from caseproof.desks.base import DeskCannot, DeskDown, DeskError, TicketStatus, UnknownTicket
+from caseproof.desks.html_text import as_html
 from caseproof.desks.marks import mark_of
 from caseproof.desks.zoho import ZohoDesk
-from caseproof.desks.zoho_wire import DATA_CENTRES, ZohoAccount, as_html
+from caseproof.desks.zoho_wire import DATA_CENTRES, ZohoAccount
 from caseproof.domain.errors import BadInput
 from sandbox.farm_http import Asked
 from sandbox.provider import Bad, Kind, running

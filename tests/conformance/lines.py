@@ -107,3 +107,22 @@ class Liar(httpx.BaseTransport):
 
     def __enter__(self) -> Self:
         return self
+
+
+class Losing(httpx.BaseTransport):
+    """Carries calls to a real server; of the next change (``next``) the answer is lost, after it took effect."""
+
+    def __init__(self) -> None:
+        self._inner = httpx.HTTPTransport()
+        self.next = False
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        answer = self._inner.handle_request(request)
+        if self.next and request.method != "GET":
+            self.next = False
+            answer.read()
+            raise httpx.ReadError("the connection broke", request=request)
+        return answer
+
+    def close(self) -> None:
+        self._inner.close()

@@ -13,12 +13,15 @@ import pytest
 from blocks.base import DeskBlock
 from blocks.desks import EmbeddedDesk
 from blocks.jira import JiraCloud
+from blocks.rt import RequestTracker
 from blocks.zoho import ZohoDesk
 from caseproof.desks.abilities import DeskAbility
 from caseproof.desks.base import Desk, DeskDown, TicketStatus
 from caseproof.desks.embedded import EmbeddedDesk as EmbeddedClient
 from caseproof.desks.jira import JiraCloud as JiraClient
 from caseproof.desks.jira_wire import JiraAccount
+from caseproof.desks.rt import RequestTracker as RtClient
+from caseproof.desks.rt_wire import RtAccount
 from caseproof.desks.zoho import ZohoDesk as ZohoClient
 from caseproof.desks.zoho_wire import ZohoAccount
 from caseproof.evidence.vault import Vault
@@ -28,8 +31,10 @@ from sandbox.jira import EMAIL, PROJECT, TOKEN, JiraSimulator
 from sandbox.provider import Bad as Wrong
 from sandbox.provider import running
 from sandbox.zoho import ZohoSimulator
-from tests.conformance.lines import NO_HTTP, Bad, Line
+from tests.conformance.lines import NO_HTTP, Bad, Line, Losing
+from tests.support import request_tracker
 from tests.support.fakes import Clock, FaultyDesk
+from tests.support.request_tracker import RT
 
 
 class DeskLine(Line):
@@ -219,7 +224,59 @@ class ZohoLine(HttpDeskLine):
         self.zoho.bad = [Wrong("drop", "POST /api/v1/tickets", 1)]
 
 
-LINES: tuple[type[DeskLine], ...] = (EmbeddedLine, JiraLine, ZohoLine)
+class RealRtLine(HttpDeskLine):
+    """A real Request Tracker 5, with its administrator as the people there: `make test-rt` starts one."""
+
+    NAME = "Request Tracker 5"
+    BLOCK = RequestTracker
+    ABILITIES = RequestTracker.ABILITIES.lacking({})  # it has a queue
+
+    def start(self, request: pytest.FixtureRequest) -> None:  # noqa: ARG002
+        self.loses = Losing()
+        self.desk = self._client(RT, transport=self.loses)
+
+    def end(self) -> None:
+        self.desk.close()
+        request_tracker.delete_all(RT)
+
+    def anew(self) -> Desk:
+        return self._client(RT)
+
+    def _client(
+        self, url: str, transport: httpx.BaseTransport | None = None, password: str = "", closed: str = "resolved"
+    ) -> RtClient:
+        secret = password or request_tracker.PASSWORD
+        account = RtAccount(
+            "rt", url, request_tracker.USER, request_tracker.QUEUE, password=secret, closed_status=closed,
+            raised=request_tracker.RAISED,
+        )  # fmt: skip
+        return RtClient(account, transport=transport, sleep=lambda _: None)
+
+    def over(self, transport: httpx.BaseTransport) -> Desk:
+        return self._client(self.ADDRESS, transport, password="hunter2")
+
+    def deleted(self) -> str:
+        made = self.desk.create("JF-000009", "Gone", "").id
+        request_tracker.asked(RT, "DELETE", f"ticket/{made}")
+        return made
+
+    def somebody_says(self, ticket_id: str, text: str) -> None:
+        said = {"Content": text, "ContentType": "text/plain"}
+        request_tracker.asked(RT, "POST", f"ticket/{ticket_id}/comment", said)
+
+    def somebody_raises(self, subject: str, body: str) -> None:
+        raised = {"Queue": request_tracker.RAISED, "Subject": subject, "Content": body}
+        request_tracker.asked(RT, "POST", "ticket", raised)
+
+    def refuses_to_close(self) -> None:
+        self.desk.close()
+        self.desk = self._client(RT, closed="a status that no lifecycle has")  # which RT answers with 200
+
+    def loses_the_answer(self) -> None:
+        self.loses.next = True
+
+
+LINES: tuple[type[DeskLine], ...] = (EmbeddedLine, JiraLine, ZohoLine, *((RealRtLine,) if RT else ()))
 
 CALLS: Mapping[DeskAbility, Callable[[Desk, str], Any]] = {
     DeskAbility.CREATE: lambda desk, _: desk.create("JF-000001", "Feed fails", "It fails."),

@@ -1,0 +1,64 @@
+"""Files on tickets of Request Tracker: how one is sent so that it stays as it is, and what is there."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from email.header import Header
+
+from caseproof.desks.base import Attachment
+from caseproof.desks.rt_api import RtApi
+from caseproof.desks.rt_wire import LARGEST_FILE, PART, PARTS, Part
+
+_BYTES = "application/octet-stream"
+_REWRITTEN = ("text", "message", "multipart")
+"""RT writes texts anew in another character set: a file of these kinds goes there as bytes."""
+_LONGEST_LINE = 10_000
+
+
+def part_of(name: str, content: bytes, media_type: str) -> dict[str, str]:
+    """A file as a comment takes it along."""
+    return {
+        "FileName": name if name.isascii() else Header(name, "utf-8", maxlinelen=_LONGEST_LINE).encode(),
+        "FileType": _BYTES if media_type.partition("/")[0].lower() in _REWRITTEN else media_type,
+        "FileContent": base64.b64encode(content).decode(),
+    }
+
+
+class Files:
+    """Safe to use from several threads."""
+
+    def __init__(self, api: RtApi) -> None:
+        self._api = api
+
+    def listed(self, number: str) -> list[Attachment]:
+        """The files on a ticket, with what is in those that our account attached."""
+        return [self._attachment(one, read=self._api.is_us(one.creator)) for one in self._parts(number)]
+
+    def find(self, number: str, name: str, content: bytes) -> Attachment | None:
+        """The file with this name and exactly this in it; None where there is none."""
+        digest = hashlib.sha256(content).hexdigest()
+        same = [one for one in self._parts(number) if (one.name, one.size) == (name, str(len(content)))]
+        read = (self._attachment(one, read=True) for one in same)
+        return next((one for one in read if one.sha256 == digest), None)
+
+    def _parts(self, number: str) -> list[Part]:
+        asked = {
+            **self._api.limits("Filename", "", operator="!="),
+            "fields": "Filename,ContentType,ContentLength,Creator",
+        }
+        return [one for one in self._api.pages(f"ticket/{number}/attachments", PARTS, asked, hides=True) if one.name]
+
+    def _attachment(self, file: Part, *, read: bool) -> Attachment:
+        """With ``read`` what is in it; a file that is listed and cannot be read has no digest."""
+        size, digest = int(file.size) if file.size.isdecimal() else -1, None
+        if read and size <= LARGEST_FILE:
+            answer = self._api.call("GET", f"attachment/{file.id}")
+            if answer.is_success:
+                try:
+                    content = base64.b64decode(self._api.one(answer, PART).content or "")
+                except binascii.Error:
+                    raise self._api.not_the_api() from None
+                size, digest = len(content), hashlib.sha256(content).hexdigest()
+        return Attachment(file.id, file.name or "", size, digest)

@@ -1,0 +1,98 @@
+"""Finding the ticket of a key in Request Tracker, and what stands on a ticket.
+
+RT's search asks its database, so a ticket is found as soon as it was made. Its search does not tell capitals from small
+letters and leaves out what was merged into another ticket, unless it is asked about ``EffectiveId``: the field of what
+is found is compared, and merged tickets are asked for. One that was deleted is not found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from caseproof.desks.html_text import as_text
+from caseproof.desks.marks import mark_of
+from caseproof.desks.rt_api import RtApi
+from caseproof.desks.rt_wire import CREATE, PARTS, ROW, TRANSACTIONS, Part, Row, Transaction, quoted
+from caseproof.http.client import Answer
+
+_PEOPLE = "EmailAddress,RealName"
+_AT_ONCE = 30
+"""The texts of so many transactions are asked for at once: more would not fit into an address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A transaction and its words, as people read them."""
+
+    done: Transaction
+    text: str
+    plain: bool
+    """Whether they are plain text, as ours are."""
+
+
+class Finder:
+    """Safe to use from several threads."""
+
+    def __init__(self, api: RtApi) -> None:
+        self._api = api
+        self._field = api.account.reference_field
+        self._cf = f"'CF.{{{self._field}}}'"
+
+    def find(self, key: str) -> Row | None:
+        """The oldest ticket of this key, or the one that it was merged into; None where there is none."""
+        for found in self._api.search(f"{self._cf} = {quoted(key)} AND EffectiveId > 0"):
+            if found.has(self._field, key) and not found.is_deleted:
+                row, _ = self.read(found.effective or found.id)
+                if row is not None and not row.is_deleted:
+                    return row
+        return None
+
+    def without_reference(self, key: str, subject: str) -> Row | None:
+        """A ticket that we made under this key, and whose field RT left empty: we may not set it, say."""
+        asked = (
+            f"Queue = {quoted(self._api.account.queue)} AND Creator = '__CurrentUser__' AND {self._cf} IS NULL "
+            f"AND Subject = {quoted(subject)}"
+        )
+        for found in self._api.search(asked):
+            if any(one.text.rstrip().endswith(mark_of(key)) for one in self.said(found.id, (CREATE,), by_us=True)):
+                return found
+        return None
+
+    def read(self, number: str) -> tuple[Row | None, Answer]:
+        """The ticket with this number, and the answer; None where it is not shown."""
+        answer = self._api.call("GET", f"ticket/{number}", params={"fields[Creator]": _PEOPLE})
+        if not answer.is_success:
+            return None, answer
+        row = self._api.one(answer, ROW)
+        if not row.status:
+            raise self._api.not_the_api()
+        return row, answer
+
+    def is_inactive(self, row: Row) -> bool:
+        """Whether it has a status that its lifecycle calls inactive, whatever the status is called."""
+        return any(self._api.search(f"id = {row.id} AND Status = '__Inactive__'"))
+
+    def said(self, number: str, kinds: Collection[str], *, by_us: bool = False) -> Iterator[Said]:
+        """What was said on a ticket in transactions of these kinds, the oldest first; or of it what we said."""
+        asked = {**self._api.limits("Type", *kinds), "fields": "Type,Creator,Created", "fields[Creator]": _PEOPLE}
+        history = self._api.pages(f"ticket/{number}/history", TRANSACTIONS, asked)
+        done = [one for one in history if not by_us or self._api.is_us(one.creator)]
+        for start in range(0, len(done), _AT_ONCE):
+            yield from self._texts(number, done[start : start + _AT_ONCE])
+
+    def _texts(self, number: str, done: Sequence[Transaction]) -> Iterator[Said]:
+        asked = {
+            **self._api.limits("TransactionId", *(one.id for one in done)),
+            "fields": "TransactionId,ContentType,Content,Filename",
+        }
+        plain: dict[str, Part] = {}
+        formatted: dict[str, Part] = {}
+        for part in self._api.pages(f"ticket/{number}/attachments", PARTS, asked):
+            if part.kind in ("text/plain", "text/html") and not part.name:
+                (plain if part.kind == "text/plain" else formatted).setdefault(part.of, part)
+        for one in done:
+            found = plain.get(one.id) or formatted.get(one.id)
+            text = (found.content or "") if found else ""
+            is_plain = found is None or found.kind == "text/plain"
+            yield Said(one, text if is_plain else as_text(text), is_plain)
