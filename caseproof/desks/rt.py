@@ -80,7 +80,8 @@ class RequestTracker:
     ) -> None:
         self._account, self._sleep = account, sleep
         self._api = RtApi(account, transport=transport, sleep=sleep, read_seconds=read_seconds)
-        self._finder, self._files = Finder(self._api), Files(self._api)
+        self._finder = Finder(self._api)
+        self._files = Files(self._api, self._finder)
         self._told: set[str] = set()
 
     def close(self) -> None:
@@ -98,14 +99,17 @@ class RequestTracker:
         answer = self._api.version()
         self._require_user()
         lacks = []
-        if not self._queue().takes_tickets:
+        queue = self._queue()
+        if not queue.takes_tickets:
             lacks.append(f"Our account may not create tickets in {account.queue}. Give it CreateTicket there.")
         self._finder.find("caseproof doctor")
         mine = f"Queue = {quoted(account.queue)} AND Creator = '__CurrentUser__'"
         last = max((int(one.id) for one in self._api.search(mine)), default=0)
         row = self._finder.read(str(last))[0] if last else None
         if row is not None:
-            rights = {"comment": "CommentOnTicket", "correspond": "ReplyToTicket", "lifecycle": "ModifyTicket"}
+            rights = {"comment": "CommentOnTicket", "correspond": "ReplyToTicket"}
+            if queue.lifecycle == "default":  # another one may offer no status to those who may give it one
+                rights["lifecycle"] = "ModifyTicket"
             lacks += [
                 f"Our account has no right {right} in the queue {account.queue} (seen by #{row.id}). Give it that."
                 for what, right in rights.items()
@@ -230,8 +234,8 @@ class RequestTracker:
                 return
             raise lost or DeskError(
                 f"{self._api.name} leaves #{row.id} '{row.status}', and not {status} ({said or 'it says nothing'}).",
-                f"Name another status in the block, now '{named}'; of those that we may give it next there are: "
-                f"{', '.join(row.next_statuses) or 'none (is the right ModifyTicket missing?)'}.",
+                f"Name another status in the block, now '{named}', or give our account ModifyTicket. RT offers as next: "
+                f"{', '.join(row.next_statuses) or 'none'}.",
             )
         raise DeskDown(
             f"The ticket #{ticket_id} in {self._api.name} was changed by somebody each time that its status was to be.",

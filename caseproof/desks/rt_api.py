@@ -1,7 +1,4 @@
-"""Calls to Request Tracker 5 (REST2): who we are, its lists page by page, and errors for people.
-
-RT counts in a page what it does not show us, so a page with fewer than it was asked for need not be the last one.
-"""
+"""Calls to Request Tracker 5 (REST2): who we are, its lists page by page, and errors for people."""
 
 from __future__ import annotations
 
@@ -130,23 +127,23 @@ class RtApi:
         }  # fmt: skip
         return self.pages("tickets", ROWS, asked)
 
-    def pages(
-        self, path: str, shape: TypeAdapter[Page[N]], asked: Mapping[str, str], *, hides: bool = False
-    ) -> Iterator[N]:
-        """What a list has, page by page. Raises DeskError for one that comes to no end.
+    def pages(self, path: str, shape: TypeAdapter[Page[N]], asked: Mapping[str, str]) -> Iterator[N]:
+        """What a list has of what we may see, page by page. Raises DeskError for one that comes to no end.
 
-        ``hides``: it may have what is not shown to us, so that only a page without anything is surely behind the last.
+        It is not for lists in which RT counts what it does not show: where it says no number of pages, one that is not
+        full is taken for the last.
         """
         seen = set[str]()
         for page in range(1, MOST_PAGES + 1):
             answer = self.call("GET", path, params={**asked, "per_page": str(PAGE), "page": str(page)})
             if not answer.is_success:
-                raise self.refused(answer)
+                raise self.not_the_api() if answer.is_missing else self.refused(answer)
             found = self.one(answer, shape)
             new = [one for one in found.items if one.id not in seen]
             yield from new
             seen.update(one.id for one in new)
-            if not new or (len(found.items) < PAGE and not hides) or (found.pages is not None and page >= found.pages):
+            is_last = len(found.items) < PAGE if found.pages is None else page >= found.pages
+            if is_last or not new:
                 return
         raise DeskError(
             f"{self.name} has more of what it was asked for ({path}) than can be read.",

@@ -9,7 +9,8 @@ from email.header import Header
 
 from caseproof.desks.base import Attachment
 from caseproof.desks.rt_api import RtApi
-from caseproof.desks.rt_wire import LARGEST_FILE, PART, PARTS, Part
+from caseproof.desks.rt_finding import Finder
+from caseproof.desks.rt_wire import LARGEST_FILE, PART, Part
 
 _BYTES = "application/octet-stream"
 _REWRITTEN = ("text", "message", "multipart")
@@ -29,26 +30,20 @@ def part_of(name: str, content: bytes, media_type: str) -> dict[str, str]:
 class Files:
     """Safe to use from several threads."""
 
-    def __init__(self, api: RtApi) -> None:
-        self._api = api
+    def __init__(self, api: RtApi, finder: Finder) -> None:
+        self._api, self._finder = api, finder
 
     def listed(self, number: str) -> list[Attachment]:
         """The files on a ticket, with what is in those that our account attached."""
-        return [self._attachment(one, read=self._api.is_us(one.creator)) for one in self._parts(number)]
+        return [self._attachment(one, read=self._api.is_us(one.creator)) for one in self._finder.files(number)]
 
     def find(self, number: str, name: str, content: bytes) -> Attachment | None:
-        """The file with this name and exactly this in it; None where there is none."""
+        """Our file with this name and exactly this in it; None where there is none."""
         digest = hashlib.sha256(content).hexdigest()
-        same = [one for one in self._parts(number) if (one.name, one.size) == (name, str(len(content)))]
+        ours = self._finder.files(number, by_us=True)
+        same = [one for one in ours if (one.name, one.size) == (name, str(len(content)))]
         read = (self._attachment(one, read=True) for one in same)
         return next((one for one in read if one.sha256 == digest), None)
-
-    def _parts(self, number: str) -> list[Part]:
-        asked = {
-            **self._api.limits("Filename", "", operator="!="),
-            "fields": "Filename,ContentType,ContentLength,Creator",
-        }
-        return [one for one in self._api.pages(f"ticket/{number}/attachments", PARTS, asked, hides=True) if one.name]
 
     def _attachment(self, file: Part, *, read: bool) -> Attachment:
         """With ``read`` what is in it; a file that is listed and cannot be read has no digest."""

@@ -13,12 +13,23 @@ from dataclasses import dataclass
 from caseproof.desks.html_text import as_text
 from caseproof.desks.marks import mark_of
 from caseproof.desks.rt_api import RtApi
-from caseproof.desks.rt_wire import CREATE, PARTS, ROW, TRANSACTIONS, Part, Row, Transaction, quoted
+from caseproof.desks.rt_wire import (
+    COMMENT,
+    CORRESPOND,
+    CREATE,
+    PARTS,
+    ROW,
+    TRANSACTIONS,
+    Part,
+    Row,
+    Transaction,
+    quoted,
+)
 from caseproof.http.client import Answer
 
 _PEOPLE = "EmailAddress,RealName"
 _AT_ONCE = 30
-"""The texts of so many transactions are asked for at once: more would not fit into an address."""
+"""What so many transactions hold is asked for at once: more would not fit into an address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,20 +86,10 @@ class Finder:
 
     def said(self, number: str, kinds: Collection[str], *, by_us: bool = False) -> Iterator[Said]:
         """What was said on a ticket in transactions of these kinds, the oldest first; or of it what we said."""
-        asked = {**self._api.limits("Type", *kinds), "fields": "Type,Creator,Created", "fields[Creator]": _PEOPLE}
-        history = self._api.pages(f"ticket/{number}/history", TRANSACTIONS, asked)
-        done = [one for one in history if not by_us or self._api.is_us(one.creator)]
-        for start in range(0, len(done), _AT_ONCE):
-            yield from self._texts(number, done[start : start + _AT_ONCE])
-
-    def _texts(self, number: str, done: Sequence[Transaction]) -> Iterator[Said]:
-        asked = {
-            **self._api.limits("TransactionId", *(one.id for one in done)),
-            "fields": "TransactionId,ContentType,Content,Filename",
-        }
+        done = self._history(number, kinds, by_us)
         plain: dict[str, Part] = {}
         formatted: dict[str, Part] = {}
-        for part in self._api.pages(f"ticket/{number}/attachments", PARTS, asked):
+        for part in self._parts(number, done, "TransactionId,Filename,ContentType,Content"):
             if part.kind in ("text/plain", "text/html") and not part.name:
                 (plain if part.kind == "text/plain" else formatted).setdefault(part.of, part)
         for one in done:
@@ -96,3 +97,21 @@ class Finder:
             text = (found.content or "") if found else ""
             is_plain = found is None or found.kind == "text/plain"
             yield Said(one, text if is_plain else as_text(text), is_plain)
+
+    def files(self, number: str, *, by_us: bool = False) -> list[Part]:
+        """The files on a ticket, or those that we attached; not what is in them."""
+        done = self._history(number, (CREATE, COMMENT, CORRESPOND), by_us)
+        parts = self._parts(number, done, "TransactionId,Filename,ContentType,ContentLength,Creator")
+        return [one for one in parts if one.name]
+
+    def _history(self, number: str, kinds: Collection[str], by_us: bool) -> list[Transaction]:
+        asked = {**self._api.limits("Type", *kinds), "fields": "Type,Creator,Created", "fields[Creator]": _PEOPLE}
+        history = self._api.pages(f"ticket/{number}/history", TRANSACTIONS, asked)
+        return [one for one in history if not by_us or self._api.is_us(one.creator)]
+
+    def _parts(self, number: str, done: Sequence[Transaction], fields: str) -> Iterator[Part]:
+        """Texts and files of these transactions: a list of all that a ticket has counts what we may not see, too."""
+        for start in range(0, len(done), _AT_ONCE):
+            some = (one.id for one in done[start : start + _AT_ONCE])
+            asked = {**self._api.limits("TransactionId", *some), "fields": fields}
+            yield from self._api.pages(f"ticket/{number}/attachments", PARTS, asked)

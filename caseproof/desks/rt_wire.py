@@ -182,7 +182,7 @@ class Row(Numbered):
 
     @property
     def next_statuses(self) -> list[str]:
-        """The statuses that it may be given next."""
+        """The statuses that RT offers us as its next; a lifecycle may allow others."""
         return [one.to for one in self.links if one.ref == "lifecycle" and one.to]
 
     def allows(self, what: str) -> bool:
@@ -226,7 +226,7 @@ class Queue(_Shape):
     id: str
     fields: list[FieldValues] = Field([], alias="TicketCustomFields")
     links: list[Link] = Field([], alias="_hyperlinks")
-    disabled: str = Field("0", alias="Disabled")
+    lifecycle: str = Field("", alias="Lifecycle")
 
     def has_field(self, name: str) -> bool:
         """Whether its tickets have a custom field of this name that we can see."""

@@ -31,6 +31,7 @@ RT = os.environ.get(VARIABLE, "")
 PACKAGES = ("request-tracker5", "rt5-db-sqlite", "rt5-standalone")
 USER, PASSWORD, ROOT_PASSWORD = "caseproof", "a-made-up-password", "another-made-up-password"
 QUEUE, RAISED, ELSEWHERE, FIELD = "Integrations", "Front line", "Elsewhere", "Caseproof"
+"""The same names as the made-up one has (`sandbox/rt.py`)."""
 RENAMED = "renamed"
 SERVER = Path("/usr/share/request-tracker5/libexec/rt-server")
 
@@ -209,14 +210,34 @@ def asked(url: str, method: str, path: str, body: Any = None, *, user: str = "ro
     return json.loads(said) if said else None
 
 
-def delete_all(url: str) -> None:
-    """Delete all tickets, so that what one test made no other one finds."""
-    for page in range(1, 100):
-        found = asked(url, "GET", f"tickets?per_page=100&page={page}&query=id%20%3E%200")["items"]
-        for one in found:
-            asked(url, "DELETE", f"ticket/{one['id']}")
-        if not found:
-            return
+class People:
+    """Its administrator, as whoever works there: the same words as the people of the made-up one have."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def raise_ticket(self, subject: str, body: str, *, requestor: str = "shop@example.com") -> str:
+        raised = {"Queue": RAISED, "Subject": subject, "Content": body, "Requestor": requestor}
+        return str(asked(self._url, "POST", "ticket", raised)["id"])
+
+    def say(self, ticket: str, words: str, *, public: bool = False, kind: str = "text/plain") -> None:
+        how = "correspond" if public else "comment"
+        asked(self._url, "POST", f"ticket/{ticket}/{how}", {"Content": words, "ContentType": kind})
+
+    def set(self, ticket: str, status: str) -> None:
+        asked(self._url, "PUT", f"ticket/{ticket}", {"Status": status})
+
+    def merge(self, dead: str, alive: str) -> None:
+        asked(self._url, "PUT", f"ticket/{dead}", {"MergeInto": alive})
+
+    def delete(self, ticket: str) -> None:
+        asked(self._url, "DELETE", f"ticket/{ticket}")
+
+    def delete_all(self) -> None:
+        """So that what one test made no other one finds."""
+        while found := asked(self._url, "GET", "tickets?per_page=100&query=id%20%3E%200")["items"]:
+            for one in found:
+                self.delete(one["id"])
 
 
 if __name__ == "__main__":

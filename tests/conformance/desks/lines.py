@@ -26,15 +26,15 @@ from caseproof.desks.zoho import ZohoDesk as ZohoClient
 from caseproof.desks.zoho_wire import ZohoAccount
 from caseproof.evidence.vault import Vault
 from caseproof.store import Store
-from sandbox import zoho
+from sandbox import rt, zoho
 from sandbox.jira import EMAIL, PROJECT, TOKEN, JiraSimulator
 from sandbox.provider import Bad as Wrong
 from sandbox.provider import running
+from sandbox.rt import RtSimulator
 from sandbox.zoho import ZohoSimulator
 from tests.conformance.lines import NO_HTTP, Bad, Line, Losing
-from tests.support import request_tracker
 from tests.support.fakes import Clock, FaultyDesk
-from tests.support.request_tracker import RT
+from tests.support.request_tracker import RT, People
 
 
 class DeskLine(Line):
@@ -224,59 +224,85 @@ class ZohoLine(HttpDeskLine):
         self.zoho.bad = [Wrong("drop", "POST /api/v1/tickets", 1)]
 
 
-class RealRtLine(HttpDeskLine):
-    """A real Request Tracker 5, with its administrator as the people there: `make test-rt` starts one."""
+class RtLine(HttpDeskLine):
+    """Request Tracker, made up."""
 
-    NAME = "Request Tracker 5"
+    NAME = "Request Tracker"
     BLOCK = RequestTracker
-    ABILITIES = RequestTracker.ABILITIES.lacking({})  # it has a queue
+    ABILITIES = RequestTracker.ABILITIES.lacking({})  # it has a queue of raised tickets
 
-    def start(self, request: pytest.FixtureRequest) -> None:  # noqa: ARG002
-        self.loses = Losing()
-        self.desk = self._client(RT, transport=self.loses)
+    def start(self, request: pytest.FixtureRequest) -> None:
+        self.rt, self.url = self.enter(running(RtSimulator()), request)
+        self.desk = self.anew()
 
     def end(self) -> None:
         self.desk.close()
-        request_tracker.delete_all(RT)
 
     def anew(self) -> Desk:
-        return self._client(RT)
+        return self.client(self.url, rt.PASSWORD)
 
-    def _client(
-        self, url: str, transport: httpx.BaseTransport | None = None, password: str = "", closed: str = "resolved"
-    ) -> RtClient:
-        secret = password or request_tracker.PASSWORD
+    def over(self, transport: httpx.BaseTransport) -> Desk:
+        return self.client(self.ADDRESS, "hunter2", transport)
+
+    @staticmethod
+    def client(url: str, secret: str, transport: httpx.BaseTransport | None = None, closed: str = "resolved") -> Desk:
+        """A client of one, made up or real: both have the same account and queues."""
         account = RtAccount(
-            "rt", url, request_tracker.USER, request_tracker.QUEUE, password=secret, closed_status=closed,
-            raised=request_tracker.RAISED,
+            "rt", url, rt.USER, rt.QUEUE, password=secret, closed_status=closed, raised=rt.RAISED
         )  # fmt: skip
         return RtClient(account, transport=transport, sleep=lambda _: None)
 
-    def over(self, transport: httpx.BaseTransport) -> Desk:
-        return self._client(self.ADDRESS, transport, password="hunter2")
-
     def deleted(self) -> str:
         made = self.desk.create("JF-000009", "Gone", "").id
-        request_tracker.asked(RT, "DELETE", f"ticket/{made}")
+        self.rt.delete(made)
         return made
 
     def somebody_says(self, ticket_id: str, text: str) -> None:
-        said = {"Content": text, "ContentType": "text/plain"}
-        request_tracker.asked(RT, "POST", f"ticket/{ticket_id}/comment", said)
+        self.rt.say(ticket_id, text)
 
     def somebody_raises(self, subject: str, body: str) -> None:
-        raised = {"Queue": request_tracker.RAISED, "Subject": subject, "Content": body}
-        request_tracker.asked(RT, "POST", "ticket", raised)
+        self.rt.raise_ticket(subject, body)
+
+    def refuses_to_close(self) -> None:
+        self.rt.lifecycle["resolved"] = True  # it answers well, and the status closes nothing
+
+    def loses_the_answer(self) -> None:
+        self.rt.bad = [Wrong("drop", "POST /REST/2.0/ticket", 1)]
+
+
+class RealRtLine(RtLine):
+    """A real Request Tracker 5, with its administrator as the people there: `make test-rt` starts one."""
+
+    NAME = "real Request Tracker"
+
+    def start(self, request: pytest.FixtureRequest) -> None:  # noqa: ARG002
+        self.people, self.url, self.loses = People(RT), RT, Losing()
+        self.desk = self.client(RT, rt.PASSWORD, self.loses)
+
+    def end(self) -> None:
+        super().end()
+        self.people.delete_all()
+
+    def deleted(self) -> str:
+        made = self.desk.create("JF-000009", "Gone", "").id
+        self.people.delete(made)
+        return made
+
+    def somebody_says(self, ticket_id: str, text: str) -> None:
+        self.people.say(ticket_id, text)
+
+    def somebody_raises(self, subject: str, body: str) -> None:
+        self.people.raise_ticket(subject, body)
 
     def refuses_to_close(self) -> None:
         self.desk.close()
-        self.desk = self._client(RT, closed="a status that no lifecycle has")  # which RT answers with 200
+        self.desk = self.client(RT, rt.PASSWORD, closed="a status that no lifecycle has")  # answered with 200
 
     def loses_the_answer(self) -> None:
         self.loses.next = True
 
 
-LINES: tuple[type[DeskLine], ...] = (EmbeddedLine, JiraLine, ZohoLine, *((RealRtLine,) if RT else ()))
+LINES: tuple[type[DeskLine], ...] = (EmbeddedLine, JiraLine, ZohoLine, RtLine, *((RealRtLine,) if RT else ()))
 
 CALLS: Mapping[DeskAbility, Callable[[Desk, str], Any]] = {
     DeskAbility.CREATE: lambda desk, _: desk.create("JF-000001", "Feed fails", "It fails."),

@@ -1,0 +1,92 @@
+"""Tickets of the made-up Request Tracker (``sandbox/rt.py``), and what it understands of RT's query language."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+
+@dataclass
+class Part:
+    """A text or a file; ``hidden``: it is counted, and we may not see it."""
+
+    id: int
+    kind: str
+    content: bytes
+    name: str = ""
+    hidden: bool = False
+
+
+@dataclass
+class Transaction:
+    id: int
+    kind: str
+    creator: str
+    at: datetime
+    parts: list[Part] = field(default_factory=list)
+
+
+@dataclass
+class Ticket:
+    id: int
+    queue: str
+    subject: str
+    status: str
+    creator: str
+    requestor: list[str]
+    fields: dict[str, str]
+    at: datetime
+    history: list[Transaction] = field(default_factory=list)
+    merged_into: int = 0
+    blocked: bool = False
+    """Whether it depends on one that is open, so that it cannot be closed."""
+
+
+def term(told: str, user: str, lifecycle: Mapping[str, bool], zone: timedelta) -> Callable[[Ticket], bool]:
+    """Whether a ticket fits a term, as ``user`` in this zone asks; ``lifecycle`` says which statuses are active.
+
+    Raises ValueError for one that is not understood.
+    """
+    value = re.search(r"'((?:[^'\\]|\\.)*)'$", told)
+    said = re.sub(r"\\(.)", r"\1", value[1]) if value else ""
+    head = (told[: value.start()] if value else told).strip()
+    small = said.casefold()
+    if match := re.fullmatch(r"'CF\.\{(.+)\}' (=|IS NULL)", head):
+        name, asks = match.groups()
+        return lambda one: one.fields.get(name, "").casefold() == (small if asks == "=" else "")
+    if match := re.fullmatch(r"id = ([0-9]+)", head):
+        return lambda one: str(one.id) == match[1]
+    known: dict[str, Callable[[Ticket], bool]] = {
+        "Queue =": lambda one: one.queue == said,
+        "Status =": lambda one: lifecycle.get(one.status, False) is (said == "__Active__"),
+        "Creator =": lambda one: one.creator == user,
+        "Creator !=": lambda one: one.creator != user,
+        "Subject =": lambda one: one.subject.casefold() == small,
+        "Subject LIKE": lambda one: small in one.subject.casefold(),
+        "Created >": lambda one: one.at > datetime.fromisoformat(said).replace(tzinfo=UTC) - zone,
+        "EffectiveId > 0": lambda _: True,
+    }
+    if head not in known:
+        raise ValueError(f"Unknown field: {head.split()[0] if head else ''}")
+    return known[head]
+
+
+def terms_of(query: str) -> list[str]:
+    """The terms of a query, which AND joins; brackets around one are nothing. Raises ValueError."""
+    terms, quoted, depth, start = [], False, 0, 0
+    for match in re.finditer(r"\\.|'|[()]| AND ", query):
+        sign = match[0]
+        if sign == "'":
+            quoted = not quoted
+        elif quoted or sign.startswith("\\"):
+            continue
+        elif sign in "()":
+            depth += 1 if sign == "(" else -1
+        elif not depth:
+            terms.append(query[start : match.start()])
+            start = match.end()
+    if quoted or depth:
+        raise ValueError("Wrong query, expecting a VALUE")
+    return [one.strip().removeprefix("(").removesuffix(")").strip() for one in (*terms, query[start:])]
