@@ -71,3 +71,7 @@ test-airflow: ready browser ## a case on a real Airflow 3, installed from the pa
 .PHONY: test-postfix
 test-postfix: ready ## mail by a real Postfix, Dovecot and Sieve vacation, which are started and stopped; as root
 	@scripts/test-postfix
+
+.PHONY: test-rt
+test-rt: ready ## Request Tracker as a desk on a real one, of Debian's packages, which is started and stopped
+	@scripts/test-rt

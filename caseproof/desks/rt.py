@@ -234,8 +234,8 @@ class RequestTracker:
                 return
             raise lost or DeskError(
                 f"{self._api.name} leaves #{row.id} '{row.status}', and not {status} ({said or 'it says nothing'}).",
-                f"Name another status in the block, now '{named}', or give our account ModifyTicket. RT offers as next: "
-                f"{', '.join(row.next_statuses) or 'none'}.",
+                f"Name another status in the block, now '{named}', or give our account ModifyTicket; "
+                f"RT offers as next: {', '.join(row.next_statuses) or 'none'}.",
             )
         raise DeskDown(
             f"The ticket #{ticket_id} in {self._api.name} was changed by somebody each time that its status was to be.",

@@ -36,6 +36,7 @@ from blocks.inbox import MAILBOXES, RetailerMailbox
 from blocks.jira import JiraCloud
 from blocks.mail import account_of
 from blocks.platforms import PLATFORMS, PrefectJobs
+from blocks.rt import RequestTracker
 from blocks.setting_up import carry_out, make_plan
 from blocks.sql_jobs import SqlJobTable
 from blocks.woocommerce import WooCommerceSite
@@ -132,6 +133,12 @@ class TestJiraCloud(StandardSuite):
         return JiraCloud
 
 
+class TestRequestTracker(StandardSuite):
+    @pytest.fixture
+    def block(self) -> type[Block]:
+        return RequestTracker
+
+
 class TestZohoDesk(StandardSuite):
     @pytest.fixture
     def block(self) -> type[Block]:
@@ -175,6 +182,7 @@ def test_the_slugs_never_change_because_saved_blocks_are_found_by_them() -> None
         "caseproof-woocommerce-site",
         "caseproof-embedded-desk",
         "caseproof-jira-cloud",
+        "caseproof-request-tracker",
         "caseproof-zoho-desk",
         "caseproof-retailer-mailbox",
         "caseproof-teams-webhook",
@@ -250,15 +258,21 @@ def test_no_secret_of_a_mailbox_shows_where_it_is_printed() -> None:
 
 
 def test_no_secret_of_a_desk_shows_where_it_is_printed(tmp_path: Path) -> None:
-    block = ZohoDesk(
+    through = SecretStr(f"http://us:{SECRET}@proxy.example.com:3128")
+    zoho = ZohoDesk(
         organisation="60001234", department="1", contact="2", client_id="id", client_secret=SecretStr(SECRET),
-        refresh_token=SecretStr(SECRET), proxy=SecretStr(f"http://us:{SECRET}@proxy.example.com:3128"),
+        refresh_token=SecretStr(SECRET), proxy=through,
     )  # fmt: skip
+    rt = RequestTracker(
+        address="https://rt.example.com", user="caseproof", queue="Q", token=SecretStr(SECRET), proxy=through
+    )
     services = bootstrap(Settings(home=tmp_path))
-    with closing(block.client(services)) as client:
-        shown = [repr(block), str(block.model_dump()), block.model_dump_json(), repr(client), repr(block.account("z"))]
-    assert [text for text in shown if SECRET in text] == []
-    assert block.account("z").refresh_token == SECRET
+    for block in (zoho, rt):
+        with closing(block.client(services)) as client:
+            shown = [repr(block), str(block.model_dump()), block.model_dump_json(), repr(client)]
+        shown.append(repr(block.account("z")))
+        assert [text for text in shown if SECRET in text] == []
+    assert (zoho.account("z").refresh_token, rt.account("z").token) == (SECRET, SECRET)
     services.store.close()
 
 

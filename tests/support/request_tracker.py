@@ -137,17 +137,19 @@ def started() -> Iterator[str]:
             )
             if done.returncode or "[error]" in done.stderr or "[crit" in done.stderr:  # it ends with 0 all the same
                 raise RtFailed(f"Request Tracker could not be set up: {(done.stderr or done.stdout)[-2000:]}")
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(
-                [str(SERVER), "--host", "127.0.0.1", "--port", str(port), "--max-workers", "4"],
-                env=environment, cwd=folder, stdout=log, stderr=log, start_new_session=True, **whose,
-            )  # fmt: skip
+        process = None
         try:
+            with (folder / "log").open("wb") as log:
+                process = subprocess.Popen(
+                    [str(SERVER), "--host", "127.0.0.1", "--port", str(port), "--max-workers", "4"],
+                    env=environment, cwd=folder, stdout=log, stderr=log, start_new_session=True, **whose,
+                )  # fmt: skip
             url = f"http://127.0.0.1:{port}"
-            _wait(process, port, url, folder / "log")
+            _wait(process, url, folder / "log")
             yield url
         finally:
-            _stop(process)
+            if process is not None:
+                _stop(process)
 
 
 def _write(folder: Path, port: int) -> None:
@@ -172,7 +174,7 @@ def _whose(folder: Path) -> dict[str, Any]:
     return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
 
 
-def _wait(process: subprocess.Popen[bytes], port: int, url: str, log: Path) -> None:
+def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
     until = time.monotonic() + _SECONDS
     while time.monotonic() < until:
         if process.poll() is not None:
@@ -184,7 +186,7 @@ def _wait(process: subprocess.Popen[bytes], port: int, url: str, log: Path) -> N
         else:
             return
     said = log.read_text(encoding="utf-8", errors="replace")[-2000:]
-    raise RtFailed(f"Request Tracker did not start on port {port}. It said: {said.strip() or 'nothing'}")
+    raise RtFailed(f"Request Tracker did not start at {url}. It said: {said.strip() or 'nothing'}")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
