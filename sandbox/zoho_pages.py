@@ -6,7 +6,7 @@ import html
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from caseproof.desks.zoho_wire import as_text
+from caseproof.desks.html_text import as_text
 from sandbox.farm_http import Asked, Reply
 from sandbox.pages import facts, link, missing, page, said, table
 

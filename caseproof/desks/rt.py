@@ -25,9 +25,10 @@ from caseproof.desks.base import (
     Ticket,
     TicketStatus,
     UnknownTicket,
+    refuse_to_pile_up,
     require,
 )
-from caseproof.desks.marks import is_marked, mark_of, marked
+from caseproof.desks.marks import cut, is_marked, mark_of, marked, unmarked
 from caseproof.desks.rt_api import RtApi
 from caseproof.desks.rt_files import Files, part_of
 from caseproof.desks.rt_finding import Finder
@@ -48,6 +49,7 @@ from caseproof.desks.rt_wire import (
     Thing,
     quoted,
 )
+from caseproof.domain.visible import one_line
 from caseproof.http.api import READ_SECONDS
 from caseproof.http.client import Answer, Transport
 
@@ -147,7 +149,7 @@ class RequestTracker:
         if standing is not None:
             return standing
         self._queue()
-        account, subject = self._account, " ".join(subject.split())[:LONGEST_SUBJECT] or key
+        account, subject = self._account, cut(one_line(subject), LONGEST_SUBJECT, len) or key
         nameless = self._finder.without_reference(key, subject)
         if nameless is not None:
             return self._named(nameless.id, key)
@@ -289,7 +291,7 @@ class RequestTracker:
         found = []
         for one in self._finder.said(self._read(ticket_id).id, (COMMENT, CORRESPOND)):
             ours = one.plain and is_marked(one.text) and self._api.is_us(one.done.creator)
-            text = one.text.rstrip()[: -len(mark_of(""))].rstrip() if ours else one.text
+            text = unmarked(one.text) if ours else one.text
             who = (one.done.creator or Thing()).who
             at = one.done.at.astimezone(UTC) if one.done.at else _LONG_AGO
             found.append(Comment(one.done.id, who, text, at, ours=ours, public=one.done.kind == CORRESPOND))
@@ -314,7 +316,7 @@ class RequestTracker:
             body = next((one.text for one in self._finder.said(row.id, (CREATE,))), "")
             ticket = Ticket(row.id, row.subject or "", TicketStatus.OPEN, account.page_of(row.id))
             found.append(Raised(ticket, by or (row.creator or Thing()).who, body, row.created.astimezone(UTC)))
-        return sorted(found, key=lambda one: one.at)
+        return sorted(found, key=lambda one: (one.at, int(one.ticket.id)))
 
     def attach(self, ticket_id: str, name: str, content: bytes, media_type: str) -> Attachment:
         """Attach a file by a comment, and read it back byte for byte; what is there already is not attached twice.
@@ -330,6 +332,7 @@ class RequestTracker:
         there = self._files.find(row.id, name, content)
         if there is not None:
             return there
+        refuse_to_pile_up(self._api.name, f"#{row.id}", name, self._files.names(row.id))
         digest = hashlib.sha256(content).hexdigest()
         said = marked(name, f"{row.id} {name} {digest}", LONGEST_TEXT)
         wanted = {"Content": said, "ContentType": "text/plain", "Attachments": [part_of(name, content, media_type)]}

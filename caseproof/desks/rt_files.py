@@ -37,6 +37,10 @@ class Files:
         """The files on a ticket, with what is in those that our account attached."""
         return [self._attachment(one, read=self._api.is_us(one.creator)) for one in self._finder.files(number)]
 
+    def names(self, number: str) -> list[str]:
+        """The names of the files on a ticket."""
+        return [one.name or "" for one in self._finder.files(number)]
+
     def find(self, number: str, name: str, content: bytes) -> Attachment | None:
         """Our file with this name and exactly this in it; None where there is none."""
         digest = hashlib.sha256(content).hexdigest()

@@ -1,7 +1,7 @@
 """A private Request Tracker 5 on the loopback interface, out of Debian's packages, and what the tests ask of it.
 
-``started()`` starts one in a folder of its own and stops it (``make test-rt``, and whoever needs RT besides); tests get
-its address in ``CASEPROOF_TEST_RT``. Standard library only: it runs before anything is installed.
+``request_tracker()`` starts one in a folder of its own and stops it (``make test-rt``, and whoever needs RT besides);
+tests get its address in ``CASEPROOF_TEST_RT``. The standard library only, as ``real_servers``.
 """
 
 from __future__ import annotations
@@ -10,19 +10,14 @@ import base64
 import json
 import os
 import pwd
-import shutil
-import signal
-import socket
 import subprocess
-import sys
-import tempfile
-import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from tests.support.real_servers import folder, free_port, program, started
 
 VARIABLE = "CASEPROOF_TEST_RT"
 """The environment variable with the address of the one under test."""
@@ -35,9 +30,7 @@ QUEUE, RAISED, ELSEWHERE, FIELD = "Integrations", "Front line", "Elsewhere", "Ca
 RENAMED = "renamed"
 SERVER = Path("/usr/share/request-tracker5/libexec/rt-server")
 
-_PLACES = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
 _SECONDS = 120
-_ENDS = 30
 
 _SITE = """
 $RT::MasonDataDir = '{folder}/mason_data';
@@ -92,112 +85,61 @@ my @queues = ('{queue}', '{raised}', '{elsewhere}');
 """
 
 
-class RtFailed(SystemExit):
-    """It cannot be started: what it says itself, and what to do."""
-
-
-def _program(name: str) -> str:
-    """The path of a program of RT's, which is installed (as root) where it is not there."""
-    if shutil.which(name, path=_PLACES) is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        subprocess.run(["apt-get", "update", "-qq"], check=True, env=quiet)
-        subprocess.run(
-            ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *PACKAGES],
-            check=True, env=quiet, stdout=subprocess.DEVNULL,
-        )  # fmt: skip
-    path = shutil.which(name, path=_PLACES)
-    if path is None:
-        raise RtFailed(
-            f"{name} is not on this machine. Next: install Request Tracker 5 (Debian: {' '.join(PACKAGES)})."
-        )
-    return path
-
-
 @contextmanager
-def started() -> Iterator[str]:
+def request_tracker() -> Iterator[str]:
     """A Request Tracker with an account, queues and the custom field of ours: its address, as people open it."""
-    set_up = _program("rt-setup-database-5")
-    with tempfile.TemporaryDirectory(prefix="request-tracker-") as name:
-        folder = Path(name)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        _write(folder, port)
-        environment = os.environ | {
-            "RT_SITE_CONFIG": str(folder / "site.pm"), "RT_SITE_CONFIG_DIR": str(folder / "none"),
-            "HOME": str(folder), "TMPDIR": str(folder / "tmp"),
+    set_up = program("rt-setup-database-5", *PACKAGES, also=str(SERVER))
+    with folder("request-tracker") as place:
+        port = free_port()
+        _write(place, port)
+        as_whom = _given_to_nobody(place)
+        environment = {
+            "RT_SITE_CONFIG": str(place / "site.pm"), "RT_SITE_CONFIG_DIR": str(place / "none"),
+            "HOME": str(place), "TMPDIR": str(place / "tmp"),
         }  # fmt: skip
-        whose = _whose(folder)
         for action in (
-            ["--action", "init", "--skip-create", "--root-password-file", str(folder / "password")],
-            ["--action", "insert", "--datafile", str(folder / "data.pl"), "--skip-create"],
+            ["--action", "init", "--skip-create", "--root-password-file", str(place / "password")],
+            ["--action", "insert", "--datafile", str(place / "data.pl"), "--skip-create"],
         ):
-            done = subprocess.run(
-                [set_up, *action], env=environment, cwd=folder, capture_output=True, text=True, check=False, **whose
-            )
+            command, told = [*as_whom, set_up, *action], os.environ | environment
+            done = subprocess.run(command, env=told, cwd=place, capture_output=True, text=True, check=False)
             if done.returncode or "[error]" in done.stderr or "[crit" in done.stderr:  # it ends with 0 all the same
-                raise RtFailed(f"Request Tracker could not be set up: {(done.stderr or done.stdout)[-2000:]}")
-        process = None
-        try:
-            with (folder / "log").open("wb") as log:
-                process = subprocess.Popen(
-                    [str(SERVER), "--host", "127.0.0.1", "--port", str(port), "--max-workers", "4"],
-                    env=environment, cwd=folder, stdout=log, stderr=log, start_new_session=True, **whose,
-                )  # fmt: skip
+                raise SystemExit(f"Request Tracker could not be set up:\n{(done.stderr or done.stdout)[-3000:]}")
+        serve = [*as_whom, SERVER, "--host", "127.0.0.1", "--port", str(port), "--max-workers", "4"]
+        with started("Request Tracker", serve, place / "log", environment=environment) as server:
             url = f"http://127.0.0.1:{port}"
-            _wait(process, url, folder / "log")
+            server.wait(lambda: _lets_in(url), _SECONDS)
             yield url
-        finally:
-            if process is not None:
-                _stop(process)
 
 
-def _write(folder: Path, port: int) -> None:
+def _write(place: Path, port: int) -> None:
     for one in ("mason_data", "session_data", "none", "tmp"):
-        (folder / one).mkdir()
-    (folder / "site.pm").write_text(_SITE.format(folder=folder, port=port, renamed=RENAMED), encoding="utf-8")
+        (place / one).mkdir()
+    site = _SITE.format(folder=place, port=port, renamed=RENAMED)
     data = _DATA.format(
         field=FIELD, queue=QUEUE, raised=RAISED, elsewhere=ELSEWHERE, renamed=RENAMED, user=USER, password=PASSWORD,
-        folder=folder,
+        folder=place,
     )  # fmt: skip
-    (folder / "data.pl").write_text(data, encoding="utf-8")
-    (folder / "password").write_text(f"{ROOT_PASSWORD}\n", encoding="utf-8")
+    for name, text in (("site.pm", site), ("data.pl", data), ("password", f"{ROOT_PASSWORD}\n")):
+        (place / name).write_text(text, encoding="utf-8")
 
 
-def _whose(folder: Path) -> dict[str, Any]:
-    """As whom it runs: as us, or where we are root as nobody."""
+def _given_to_nobody(place: Path) -> list[str]:
+    """What a command begins with so that RT does not run as root, and may write into its folder."""
     if os.geteuid() != 0:
-        return {}
+        return []
     nobody = pwd.getpwnam("nobody")
-    for path in (folder, *folder.rglob("*")):
+    for path in (place, *place.rglob("*")):
         os.chown(path, nobody.pw_uid, nobody.pw_gid)
-    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+    return ["setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
 
 
-def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    until = time.monotonic() + _SECONDS
-    while time.monotonic() < until:
-        if process.poll() is not None:
-            break
-        try:
-            asked(url, "GET", "rt")
-        except OSError:
-            time.sleep(0.3)
-        else:
-            return
-    said = log.read_text(encoding="utf-8", errors="replace")[-2000:]
-    raise RtFailed(f"Request Tracker did not start at {url}. It said: {said.strip() or 'nothing'}")
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End it with its workers."""
-    if process.poll() is None:
-        process.terminate()  # which ends its workers, too
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(_ENDS)
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait(_ENDS)
+def _lets_in(url: str) -> bool:
+    try:
+        asked(url, "GET", "rt")
+    except OSError:
+        return False
+    return True
 
 
 def asked(url: str, method: str, path: str, body: Any = None, *, user: str = "root") -> Any:
@@ -240,11 +182,3 @@ class People:
         while found := asked(self._url, "GET", "tickets?per_page=100&query=id%20%3E%200")["items"]:
             for one in found:
                 self.delete(one["id"])
-
-
-if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with suppress(KeyboardInterrupt), started() as address:
-        sys.stdout.write(f"{address}\n")
-        sys.stdout.flush()
-        signal.pause()
