@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from caseproof.domain.errors import CaseproofError
+from caseproof.http.secret_names import Rule, any_of
 from caseproof.http.secret_shapes import HIDDEN, IN_ADDRESS, RULES
 
 __all__ = ["HIDDEN", "WordsOfOthers", "redact", "redact_address", "secrets_in", "without_secrets"]
@@ -129,16 +130,22 @@ class WordsOfOthers(CaseproofError):
         super().__init__(redact(problem), redact(next_action))
 
 
-_NEEDED = re.compile("|".join(sorted({re.escape(word) for rule in RULES for word in rule.needs})))
-_WITHOUT_NEEDS = tuple(rule for rule in RULES if not rule.needs)
+_WORDS = tuple(sorted({word for rule in RULES for word in rule.needs}))
+_NEEDED = re.compile(any_of(_WORDS))
+
+
+@lru_cache(maxsize=2_000)
+def _rules_for(words: tuple[str, ...]) -> tuple[Rule, ...]:
+    """The rules that are looked for in a text which has these of the words that rules need."""
+    return tuple(rule for rule in RULES if not rule.needs or not set(words).isdisjoint(rule.needs))
 
 
 def _hide(text: str) -> str:
     small = text.lower()
     # Most texts have none of the words that rules need; a name of each run is looked at, and a check reads very many.
-    for rule in RULES if _NEEDED.search(small) else _WITHOUT_NEEDS:
-        if any(word in small for word in rule.needs) or not rule.needs:
-            text = rule.pattern.sub(rule.instead, text)
+    words = tuple(word for word in _WORDS if word in small) if _NEEDED.search(small) else ()
+    for rule in _rules_for(words):
+        text = rule.pattern.sub(rule.instead, text)
     return _RUN.sub(_hide_random, text)
 
 

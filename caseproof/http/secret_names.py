@@ -6,6 +6,7 @@ What a rule is, stands here too; ``secret_shapes`` has those for secrets that ar
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
@@ -41,6 +42,18 @@ def rule(needs: str, expression: str, instead: str = HIDDEN, flags: re.RegexFlag
 
 def _any(*words: str) -> str:
     return "|".join(words)
+
+
+def any_of(words: Iterable[str]) -> str:
+    """An expression for texts that hold one of these words. What begins alike is looked at once: several times faster
+    than one word after the other."""
+    grouped: dict[str, list[str]] = {}
+    for word in words:
+        if not word:  # what came before it is enough
+            return ""
+        grouped.setdefault(word[0], []).append(word[1:])
+    found = [f"{re.escape(first)}{any_of(rest)}" for first, rest in sorted(grouped.items())]
+    return found[0] if len(found) == 1 else f"(?:{'|'.join(found)})"
 
 
 # -- values ----------------------------------------------------------------------------------------------------------
