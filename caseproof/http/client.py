@@ -25,6 +25,7 @@ from http import HTTPStatus
 from typing import Any, Self
 
 import httpx
+from pydantic_core import from_json
 
 CONNECTIONS = 100  # as many calls as a policy lets be under way at once; all are kept for the next call
 KEPT_SECONDS = 3.0  # less than servers keep an idle connection (5): a write on one that just closed is lost
@@ -147,8 +148,13 @@ class Answer:
 
     def json(self) -> Any:
         """The body's JSON; None where it is none."""
+        written = self.written
+        try:  # twice as fast as the standard library, and stricter
+            return from_json(written, cache_strings="keys")
+        except ValueError:
+            pass
         try:
-            return json.loads(self.written)
+            return json.loads(written)
         except (ValueError, RecursionError):  # the latter where lists lie in lists without an end
             return None
 

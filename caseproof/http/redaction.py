@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from caseproof.domain.errors import CaseproofError
-from caseproof.http.secret_names import Rule, any_of
+from caseproof.http.secret_names import any_of
 from caseproof.http.secret_shapes import HIDDEN, IN_ADDRESS, RULES
 
 __all__ = ["HIDDEN", "WordsOfOthers", "redact", "redact_address", "secrets_in", "without_secrets"]
@@ -135,17 +135,19 @@ _NEEDED = re.compile(any_of(_WORDS))
 
 
 @lru_cache(maxsize=2_000)
-def _rules_for(words: tuple[str, ...]) -> tuple[Rule, ...]:
-    """The rules that are looked for in a text which has these of the words that rules need."""
-    return tuple(rule for rule in RULES if not rule.needs or not set(words).isdisjoint(rule.needs))
+def _rules_for(words: tuple[str, ...]) -> tuple[tuple[re.Pattern[str], str], ...]:
+    """What is looked for, and put in its place, in a text which has these of the words that rules need."""
+    return tuple(
+        (rule.pattern, rule.instead) for rule in RULES if not rule.needs or not set(words).isdisjoint(rule.needs)
+    )
 
 
 def _hide(text: str) -> str:
     small = text.lower()
     # Most texts have none of the words that rules need; a name of each run is looked at, and a check reads very many.
     words = tuple(word for word in _WORDS if word in small) if _NEEDED.search(small) else ()
-    for rule in _rules_for(words):
-        text = rule.pattern.sub(rule.instead, text)
+    for pattern, instead in _rules_for(words):
+        text = pattern.sub(instead, text)
     return _RUN.sub(_hide_random, text)
 
 

@@ -110,7 +110,7 @@ class HttpJobsClient:
         runs = self._declared.runs
         if runs.list is None:
             return set()
-        with closing(self._reader.rows("runs.list", runs.list, {}, self._reader.run_key)) as pages:
+        with closing(self._reader.rows("runs.list", runs.list, {}, self._reader.run_ids)) as pages:
             return {str(runs.fields.state.find(row)) for row in next(pages, [])} - runs.states.keys()
 
     def probe_pages(self) -> str:
@@ -301,7 +301,7 @@ class HttpJobsClient:
     def _by_key(self, job_id: str, key: str) -> Run | None:
         runs, field = self._declared.runs, self._declared.runs.fields.key
         if runs.by_key is not None:
-            rows = self._reader.rows("runs.by_key", runs.by_key, {"job": job_id, "key": key}, self._reader.run_key)
+            rows = self._reader.rows("runs.by_key", runs.by_key, {"job": job_id, "key": key}, self._reader.run_ids)
         else:
             rows = self._reader.rows_of(job_id, ALWAYS)
         with closing(rows) as pages:

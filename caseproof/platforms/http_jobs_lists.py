@@ -25,6 +25,8 @@ STALE_PAGES = 3
 _NEXT = re.compile(r'<([^<>]*)>\s*;[^,]*?\brel\s*=\s*"?[^",]*\bnext\b', re.IGNORECASE)
 
 Query = Mapping[str, str | Sequence[str]]
+Keys = Callable[[Sequence[Any]], Sequence[str]]
+"""What rows are told apart by."""
 Ask = Callable[[Query], Answer]
 
 
@@ -35,7 +37,7 @@ class Lists:
         self._api, self._base = api, base
 
     def pages(
-        self, where: str, listed: ListCall, ask: Ask, query: Query, key: Callable[[Any], str]
+        self, where: str, listed: ListCall, ask: Ask, query: Query, key: Keys
     ) -> Generator[list[Any], None, None]:
         """The rows, each once, in pages. ``where`` names the list, as in "runs.list"; ``key`` tells rows apart.
 
@@ -82,7 +84,7 @@ class Lists:
 class _Reading:
     """How far one list was read."""
 
-    def __init__(self, lists: Lists, where: str, listed: ListCall, query: Query, key: Callable[[Any], str]) -> None:
+    def __init__(self, lists: Lists, where: str, listed: ListCall, query: Query, key: Keys) -> None:
         self._lists, self._where, self._listed, self._key = lists, where, listed, key
         self._paging = listed.paging
         self._ids: set[int] = set()  # their hashes: of very many runs the ids themselves would fill the memory
@@ -101,12 +103,7 @@ class _Reading:
         if not isinstance(found, list):
             raise NotAsDeclared(f"{self._where}.items finds no list")
         known = len(self._ids)
-        new = []
-        for row in found:
-            mark = hash(self._key(row))
-            if mark not in self._ids:
-                self._ids.add(mark)
-                new.append(row)
+        new = self._new(found)
         self._pages += 1
         self._rows += len(found)
         self._stale = 0 if len(self._ids) > known else self._stale + 1
@@ -115,6 +112,19 @@ class _Reading:
         self.goes_on = self._go_on(answer, body, len(found))
         if self.goes_on:
             self._must_end()
+        return new
+
+    def _new(self, rows: list[Any]) -> list[Any]:
+        marks = list(map(hash, self._key(rows)))
+        fresh = set(marks)
+        if len(fresh) == len(marks) and self._ids.isdisjoint(fresh):
+            self._ids |= fresh
+            return rows
+        new = []
+        for mark, row in zip(marks, rows, strict=True):
+            if mark not in self._ids:
+                self._ids.add(mark)
+                new.append(row)
         return new
 
     def must_be_whole(self) -> None:

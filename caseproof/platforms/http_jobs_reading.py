@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import repeat
 from typing import Any
 from urllib.parse import quote
 
@@ -22,6 +23,7 @@ from caseproof.platforms.base import (
     RunState,
     Schedule,
     UnknownJob,
+    runs_of_columns,
 )
 from caseproof.platforms.http_jobs_declared import (
     BasicAuth,
@@ -32,8 +34,17 @@ from caseproof.platforms.http_jobs_declared import (
     ListCall,
     Service,
 )
-from caseproof.platforms.http_jobs_lists import Lists, Query
-from caseproof.platforms.http_jobs_words import NotAsDeclared, filled, filled_in, method_and_path, moment, written
+from caseproof.platforms.http_jobs_lists import Keys, Lists, Query
+from caseproof.platforms.http_jobs_words import (
+    NotAsDeclared,
+    filled,
+    filled_in,
+    method_and_path,
+    moment,
+    moments,
+    quoted,
+    written,
+)
 
 ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 """What is asked from this moment on is asked for whole."""
@@ -149,7 +160,7 @@ class ServiceReader:
         where: str,
         listed: ListCall,
         values: Mapping[str, str],
-        key: Callable[[Any], str],
+        key: Keys,
         clock: list[datetime | None] | None = None,
     ) -> Generator[list[Any], None, None]:
         """The rows of a list, in pages; the service's own time at the first goes to ``clock``."""
@@ -178,8 +189,8 @@ class ServiceReader:
         )
 
     def records(self, clock: list[datetime | None] | None = None) -> Iterator[list[Record]]:
-        listed, find = self._declared.jobs.list, self._declared.jobs.fields.id
-        rows = self.rows("jobs.list", listed, {}, lambda row: _needed(find.find(row), "jobs.fields.id"), clock)
+        listed, found = self._declared.jobs.list, self._declared.jobs.fields.id
+        rows = self.rows("jobs.list", listed, {}, lambda rows: _needed(found.column(rows), "jobs.fields.id"), clock)
         with closing(rows) as pages:
             for page in pages:
                 yield [self.record_of(row) for row in page]
@@ -225,19 +236,19 @@ class ServiceReader:
         """Rows of the job's runs; of a list of all runs, others' too."""
         runs, when = self._declared.runs, written(since, self._declared.times)
         if runs.of_job is not None:
-            return self.rows("runs.of_job", runs.of_job, {"job": job_id, "since": when}, self.run_key)
+            return self.rows("runs.of_job", runs.of_job, {"job": job_id, "since": when}, self.run_ids)
         assert runs.list is not None  # noqa: S101 - one of both is declared
-        return self.rows("runs.list", runs.list, {"since": when}, self.run_key)
+        return self.rows("runs.list", runs.list, {"since": when}, self.run_ids)
 
     def open_runs(self, job_id: str) -> list[Run]:
         """The job's runs that are not over; one in a state that nobody knows is not, where it has no end."""
         runs = self._declared.runs
         if runs.open is not None:
-            rows = self.rows("runs.open", runs.open, {"job": job_id}, self.run_key)
+            rows = self.rows("runs.open", runs.open, {"job": job_id}, self.run_ids)
         else:
             rows = self.rows_of(job_id, ALWAYS)
         own = job_id if runs.fields.job is None else None
-        found = [self.run_of(row, own) for page in rows for row in page]
+        found = [run for page in rows for run in self.runs_of(page, own)]
         return [run for run in found if run.job == job_id and not run.state.is_over and run.ended_at is None]
 
     def runs(
@@ -253,18 +264,19 @@ class ServiceReader:
         when = written(since, self._declared.times)
         values = {"since": when} | ({"job": job} if job is not None else {})
         of = job if self._declared.runs.fields.job is None else None
-        with self.as_declared(), closing(self.rows(where, listed, values, self.run_key)) as pages:
+        with self.as_declared(), closing(self.rows(where, listed, values, self.run_ids)) as pages:
             for page in pages:
-                runs = [self.run_of(row, of) for row in page]
+                runs = self.runs_of(page, of)
                 later = [run for run in runs if run.started_at is not None and run.started_at > since]
-                yield [run for run in later if (only is None or run.job in only) and job in (None, run.job)]
+                wanted = only if job is None else frozenset((job,))
+                yield later if wanted is None else [run for run in later if run.job in wanted]
                 if listed.newest_first and not later and any(run.started_at for run in runs):
                     return
 
     # -- in every platform's words -----------------------------------------------------------------------------------
 
-    def run_key(self, row: Any) -> str:
-        return _needed(self._declared.runs.fields.id.find(row), "runs.fields.id")
+    def run_ids(self, rows: Sequence[Any]) -> Sequence[str]:
+        return _needed(self._declared.runs.fields.id.column(rows), "runs.fields.id")
 
     def record_of(self, row: Any) -> Record:
         fields, times = self._declared.jobs.fields, self._declared.times
@@ -272,7 +284,7 @@ class ServiceReader:
             name: text_of(getattr(fields, name).find(row)) if getattr(fields, name) else None
             for name in ("name", "retailer", "marketplace", "connection", "kind", "stopped_by", "cron", "timezone")
         }
-        job_id = _needed(fields.id.find(row), "jobs.fields.id")
+        (job_id,) = _needed([fields.id.find(row)], "jobs.fields.id")
         active = fields.active.find(row)
         if active not in (True, False):
             raise NotAsDeclared("jobs.fields.active finds neither true nor false")
@@ -297,23 +309,43 @@ class ServiceReader:
 
     def run_of(self, row: Any, job: str | None) -> Run:
         """A run's record as a run; ``job`` is whose it is, where the record does not say."""
+        return self.runs_of([row], job)[0]
+
+    def runs_of(self, rows: Sequence[Any], job: str | None) -> list[Run]:
+        """Records as runs, as ``run_of`` each: a column after the other, since a check reads very many."""
         runs, fields, times = self._declared.runs, self._declared.runs.fields, self._declared.times
-        run_id = _needed(fields.id.find(row), "runs.fields.id")
-        said = text_of(fields.state.find(row)) or ""
-        state = runs.states.get(said, RunState.UNKNOWN)
-        started, ended = moment(fields.started.find(row), times), moment(fields.ended.find(row), times)
-        if state is RunState.SUCCEEDED and (
-            started is None or (fields.executed is not None and not fields.executed.find(row))
-        ):
-            state = RunState.UNKNOWN  # called so, and not executed (J11)
-        own = (text_of(fields.job.find(row)) if fields.job else job) or ""
-        name = (text_of(fields.name.find(row)) if fields.name else None) or run_id
-        message = (text_of(fields.message.find(row)) if fields.message else None) or ""
-        address = ""
-        if runs.page:  # without `filled`: a check reads very many
-            address = runs.page.address.replace("{site}", self._site).replace("{run}", quote(run_id, safe=""))
-            address = address.replace("{job}", quote(own, safe="/")).replace("{name}", quote(name, safe=""))
-        return Run(run_id, name, own, state, said, message, address, started, ended)
+        ids = self.run_ids(rows)
+        said = _texts(fields.state.column(rows))
+        meant = {word: runs.states.get(word, RunState.UNKNOWN) for word in set(said)}
+        states = [meant[word] for word in said]
+        started, ended = moments(fields.started.column(rows), times), moments(fields.ended.column(rows), times)
+        if fields.executed is not None or None in started:  # called so, and not executed (J11)
+            executed = fields.executed.column(rows) if fields.executed else repeat(True)
+            states = [
+                RunState.UNKNOWN if state is RunState.SUCCEEDED and (begun is None or not done) else state
+                for state, begun, done in zip(states, started, executed, strict=False)
+            ]
+        jobs = _texts(fields.job.column(rows)) if fields.job else [job or ""] * len(rows)
+        names = _texts(fields.name.column(rows)) if fields.name else ids
+        if "" in names:
+            names = [name or run_id for name, run_id in zip(names, ids, strict=True)]
+        messages = _texts(fields.message.column(rows)) if fields.message else None
+        urls = self._pages_of(ids, jobs, names)
+        return runs_of_columns(
+            ids, jobs, states, said, started, ended, names=names, messages=messages, urls=urls
+        )  # fmt: skip
+
+    def _pages_of(self, ids: Sequence[str], jobs: Sequence[str], names: Sequence[str]) -> Sequence[str] | None:
+        if self._declared.runs.page is None:
+            return None
+        address = self._declared.runs.page.address.replace("{site}", self._site)
+        if address.count("{") == 1 and "{run}" in address:
+            before, _, behind = address.partition("{run}")
+            return [f"{before}{run}{behind}" for run in quoted(ids)]
+        return [
+            address.replace("{run}", run).replace("{job}", job).replace("{name}", name)
+            for run, job, name in zip(quoted(ids), quoted(jobs, "/"), quoted(names), strict=True)
+        ]
 
     # -- letting us in -----------------------------------------------------------------------------------------------
 
@@ -362,8 +394,13 @@ def text_of(value: Any) -> str | None:
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _needed(value: Any, where: str) -> str:
-    found = text_of(value)
-    if found is None:
+def _texts(values: Sequence[Any]) -> Sequence[str]:
+    """Each of these as ``text_of`` reads it, and "" for nothing."""
+    return values if set(map(type, values)) == {str} else [text_of(value) or "" for value in values]
+
+
+def _needed(values: Sequence[Any], where: str) -> Sequence[str]:
+    found = _texts(values)
+    if "" in found:
         raise NotAsDeclared(f"{where} finds nothing in a record")
     return found

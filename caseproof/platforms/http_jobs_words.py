@@ -7,7 +7,7 @@ hundreds of thousands of runs.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -23,7 +23,7 @@ from caseproof.domain.spelling import alike
 _FIELDS = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
 _PLACE = re.compile(r"\{([^{}]*)\}")
 _CALL = re.compile(r"(GET|POST|PUT|PATCH|DELETE) +/?(\S*)")
-_WHOLE = re.compile(r"[A-Za-z_]\w*")
+_UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*")
 ALL_OF_IT = "*"
 """In a body or a form: the values of this run (``{parameters}``) stand beside the other entries."""
 
@@ -34,17 +34,30 @@ class NotAsDeclared(Exception):
 
 @dataclass(frozen=True)
 class Expression:
-    """A JMESPath expression. ``find`` gives what it finds in an answer, None for nothing; raises NotAsDeclared."""
+    """A JMESPath expression. ``find`` gives what it finds in an answer, None for nothing; raises NotAsDeclared.
+
+    ``name`` is the field that it names, where it names just one.
+    """
 
     text: str
     find: Callable[[Any], Any] = field(repr=False, compare=False)
+    name: str | None = None
+
+    def column(self, rows: Sequence[Any]) -> list[Any]:
+        """What it finds in each of these, as ``find`` does."""
+        if self.name is not None:
+            try:
+                return [row.get(self.name) for row in rows]
+            except AttributeError:  # a row that is no object
+                pass
+        return list(map(self.find, rows))
 
 
 def expression(text: str) -> Expression:
     """Raises ValueError for what is no expression."""
     if _FIELDS.fullmatch(text):
         steps = text.split(".")
-        return Expression(text, _field(steps[0]) if len(steps) == 1 else _fields(steps))
+        return Expression(text, _field(text), text) if len(steps) == 1 else Expression(text, _fields(steps))
     try:
         compiled = jmespath.compile(text)
     except JMESPathError as wrong:
@@ -144,6 +157,14 @@ def filled_in(value: Any, values: Mapping[str, str], parameters: Mapping[str, st
     return value
 
 
+def quoted(values: Sequence[str], safe: str = "") -> Sequence[str]:
+    """Each of these as a part of an address."""
+    if _UNRESERVED.fullmatch("".join(values)):
+        return values
+    known = {value: quote(value, safe=safe) for value in set(values)}
+    return [known[value] for value in values]
+
+
 def _checked_call(value: str) -> str:
     if not _CALL.fullmatch(value):
         raise ValueError("is a method and a path below the base address, like `GET api/jobs/{job}`")
@@ -179,6 +200,19 @@ def moment(value: Any, how: Times) -> datetime | None:
         return datetime.fromtimestamp(float(number) / (1000 if how == "milliseconds" else 1), UTC)
     except (TypeError, ValueError, OverflowError, OSError):
         raise NotAsDeclared(f"a moment is not written as `times: {how}` says") from None
+
+
+def moments(values: Sequence[Any], how: Times) -> list[datetime | None]:
+    """Each of these as ``moment`` reads it."""
+    if how == "iso":
+        try:
+            found = list(map(datetime.fromisoformat, values))
+        except (TypeError, ValueError):
+            pass
+        else:
+            if all(one.tzinfo is UTC for one in found):
+                return list(found)
+    return [moment(value, how) for value in values]
 
 
 def written(when: datetime, how: Times) -> str:
