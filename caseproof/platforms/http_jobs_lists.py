@@ -1,15 +1,18 @@
 """Reading a service's lists to their end, or not at all: a list that is cut short looks like jobs that do not run.
 
-The next page is asked for while the one before is worked on. Nothing is believed of a list but what it gives: rows that
-come twice are given once, a cursor that was there before, pages that bring nothing new, and more pages than a list may
-have, are PlatformDown; so are fewer rows than the service itself counts.
+The next pages are asked for while the one before is worked on. Nothing is believed of a list but what it gives: rows
+that come twice are given once, a cursor that was there before, pages that bring nothing new, and more pages than a list
+may have, are PlatformDown; so are fewer rows than the service itself counts.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from queue import SimpleQueue
+from threading import Lock
 from typing import Any
 from urllib.parse import parse_qs, urljoin, urlsplit
 
@@ -20,6 +23,8 @@ from caseproof.platforms.base import PlatformDown, PlatformRefused
 from caseproof.platforms.http_jobs_declared import ByCursor, ByLink, ByOffset, ByPage, ListCall, WholeList
 from caseproof.platforms.http_jobs_words import NotAsDeclared
 
+AHEAD = 2
+"""So many pages are read ahead."""
 STALE_PAGES = 3
 """So many pages in a row may bring nothing new."""
 _NEXT = re.compile(r'<([^<>]*)>\s*;[^,]*?\brel\s*=\s*"?[^",]*\bnext\b', re.IGNORECASE)
@@ -44,16 +49,8 @@ class Lists:
         ``ask`` makes the call with a query. Raises PlatformDown, PlatformRefused, NotAsDeclared.
         """
         reading = _Reading(self, where, listed, query, key)
-        answer = ask(reading.query)
-        with ThreadPoolExecutor(1, thread_name_prefix="next page") as ahead:
-            while True:
-                rows = reading.take(answer)
-                coming: Future[Answer] | None = ahead.submit(ask, reading.query) if reading.goes_on else None
-                if rows:
-                    yield rows
-                if coming is None:
-                    break
-                answer = coming.result()
+        with closing(_read_ahead(lambda: reading.take(ask(reading.query)), lambda: reading.goes_on)) as pages:
+            yield from filter(None, pages)
         reading.must_be_whole()
 
     def endless(self, where: str, why: str) -> PlatformDown:
@@ -79,6 +76,48 @@ class Lists:
                 "Our credentials are not sent there. Correct what the service takes for its own address.",
             )
         return parse_qs(to.query, keep_blank_values=True)
+
+
+def _read_ahead(read: Callable[[], list[Any]], goes_on: Callable[[], bool]) -> Generator[list[Any], None, None]:
+    """What ``read`` gives, again and again while ``goes_on``; up to ``AHEAD`` are read by another thread meanwhile.
+
+    That thread goes on by itself: were it told each time, it would be heard only when the page before is worked off.
+    It never waits for who takes the pages, so that it ends where nobody does any more.
+    """
+    done: SimpleQueue[list[Any] | Exception | None] = SimpleQueue()  # None: that was the last
+    lock, unread, is_reading, is_left = Lock(), 0, True, False
+
+    def read_on() -> None:
+        nonlocal unread, is_reading
+        more = True
+        while more:
+            with lock:
+                is_reading = unread < AHEAD and not is_left
+                if not is_reading:
+                    return
+                unread += 1
+            try:
+                rows, more = read(), goes_on()
+            except Exception as error:
+                done.put(error)
+                return
+            done.put(rows)
+        done.put(None)
+
+    with ThreadPoolExecutor(1, thread_name_prefix="next page") as other:
+        other.submit(read_on)
+        try:
+            while (rows := done.get()) is not None:
+                if isinstance(rows, Exception):
+                    raise rows
+                with lock:
+                    unread -= 1
+                    was_reading, is_reading = is_reading, True
+                if not was_reading:
+                    other.submit(read_on)
+                yield rows
+        finally:
+            is_left = True
 
 
 class _Reading:

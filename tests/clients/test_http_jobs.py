@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -14,6 +16,7 @@ from caseproof.domain.errors import BadInput
 from caseproof.domain.vocabulary import Scope
 from caseproof.platforms.abilities import Ability
 from caseproof.platforms.base import PlatformCannot, PlatformDown, PlatformRefused, RunState, UnknownJob, UnknownRun
+from caseproof.platforms.http_jobs_lists import AHEAD
 from sandbox.job_service import SimulatedJob, over
 from sandbox.provider import Bad
 from tests.support.job_service import BASE, Service, replaced
@@ -340,6 +343,26 @@ def test_a_next_page_that_is_no_address_is_told_as_such(there: Service) -> None:
     client = there.client(replaced(CURSOR, "paging: {type: link}"), answered(page))
     with pytest.raises(PlatformRefused, match="the address of a next page is none"):
         client.survey(there.now)
+
+
+def test_a_list_is_read_a_few_pages_ahead_and_no_further_than_it_is_taken(there: Service) -> None:
+    """Whoever takes one page of a list without an end leaves neither a thread nor a list in memory behind."""
+    asked: list[str] = []
+
+    def listed(request: httpx.Request) -> httpx.Response:
+        if "runs" not in request.url.path:
+            return httpx.Response(200, json={"jobs": [], "next": None, "total": 0})
+        asked.append(request.url.params.get("cursor", ""))
+        row = {"id": str(len(asked)), "job": JOB, "state": "broken", "started": "2026-11-30T07:00:00Z", "ended": None}
+        return httpx.Response(200, json={"runs": [row], "next": str(len(asked))})
+
+    pages = iter(there.client(transport=httpx.MockTransport(listed)).survey(there.now - timedelta(days=1)).pages)
+    for number in range(1, 6):
+        assert [run.id for run in next(pages)] == [str(number)]
+        assert len(asked) <= number + AHEAD
+    cast(Generator[Any, None, None], pages).close()
+    assert len(asked) <= 5 + AHEAD
+    assert not [one for one in threading.enumerate() if one.name.startswith("next page")]
 
 
 @pytest.mark.full
