@@ -86,6 +86,8 @@ class ZohoSimulator(Simulator):
         self.refreshes: list[float] = []
         self.refresh_token, self.lives = REFRESH, 3600.0
         self.lists_fields = True
+        self.drops: set[str] = set()
+        """The custom fields that are on no layout: what is written into them is taken, and not kept."""
         self.now: Callable[[], float] = time.monotonic
         self.too_many = 0
         self.most_at_once = 0
@@ -307,9 +309,12 @@ class ZohoSimulator(Simulator):
             return _invalid(*wrong)
         made = self._made(
             wanted["subject"], wanted["departmentId"], wanted["contactId"], wanted.get("description") or "",
-            dict(wanted.get("cf") or {}),
+            self._kept(wanted.get("cf")),
         )  # fmt: skip
         return Reply(self._shown(made))
+
+    def _kept(self, fields: Mapping[str, Any] | None) -> dict[str, Any]:
+        return {name: value for name, value in (fields or {}).items() if name not in self.drops}
 
     def _made(self, subject: str, department: str, contact: str, description: str, fields: dict[str, Any]) -> Ticket:
         number = self._number()
@@ -327,6 +332,9 @@ class ZohoSimulator(Simulator):
         return _page(shown if self.lists_fields else [{**one, "cf": None} for one in shown], asked)
 
     def _search(self, asked: Asked) -> Reply:
+        if words := asked.query.get("subject"):
+            known = [one for one in self._seen() if time.monotonic() - one.made_at >= self.lag]
+            return _page([self._shown(one) for one in known if words.lower() in one.subject.lower()], asked)
         name, _, value = asked.query.get("customField1", "").partition(":")
         if name not in self.fields or not value:
             return _invalid("customField1")
@@ -351,7 +359,7 @@ class ZohoSimulator(Simulator):
         if self.statuses.get(wanted.get("status", "")) == "Closed":
             ticket.closed_times += 1
         ticket.status = wanted.get("status", ticket.status)
-        ticket.fields |= wanted.get("cf") or {}
+        ticket.fields |= self._kept(wanted.get("cf"))
         return Reply(self._shown(ticket))
 
     def _comment(self, ticket: Ticket, words: str, public: bool, kind: str, who: str) -> dict[str, Any]:

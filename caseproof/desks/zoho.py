@@ -139,9 +139,13 @@ class ZohoDesk:
         standing = self.find(key)
         if standing is not None:
             return standing
+        subject = cut(one_line(subject), LONGEST_SUBJECT) or key
+        nameless = self._finder.nameless(key, subject)
+        if nameless is not None:
+            return self._named(nameless, key)
         wanted = {
-            "subject": cut(one_line(subject), LONGEST_SUBJECT) or key,
-            "description": as_html(cut(body, LONGEST_TEXT, lambda some: units(as_html(some)))),
+            "subject": subject,
+            "description": as_html(marked(body, key, LONGEST_TEXT, lambda some: units(as_html(some))).lstrip()),
             "departmentId": self._names.department(),
             "contactId": self._names.contact(),
             "cf": {self._account.reference_field: key},
@@ -150,16 +154,24 @@ class ZohoDesk:
             made = self._api.one(self._api.call("POST", "tickets", json=wanted), ROW)
         except DeskDown:
             return self._found_after_all(key)
+        return self._named(made.id, key)
+
+    def _named(self, number: str, key: str) -> Ticket:
+        """The ticket that was made under this key, with its reference: where it kept none, it is written once more."""
+        field = self._account.reference_field
         try:
-            row = self._read(made.id)
+            row = self._read(number)
+            if row.reference(field) != key:
+                self._known(self._api.call("PATCH", f"tickets/{row.id}", json={"cf": {field: key}}), row.id)
+                row = self._read(number)
         except UnknownTicket as error:
             raise DeskError(
                 f"{self._api.name} took the ticket of {key}, and does not show it.", "Look there; it is tried again."
             ) from error
-        if row.reference(self._account.reference_field) != key:
+        if row.reference(field) != key:
             raise DeskError(
                 f"{self._api.name} made the ticket #{row.number} without its reference: it would not be found again.",
-                f"Put the field {self._account.reference_field} into the department's layout, and close #{row.number}.",
+                f"Put the field {field} into the department's layout; the ticket is taken then, and no other one made.",
             )
         self._finder.note(key, row.id)
         return _ticket(row)
@@ -269,6 +281,7 @@ class ZohoDesk:
                 whole.id != row.id
                 or _status(whole) is TicketStatus.CLOSED
                 or not whole.fits(self._account.queue_filter)
+                or is_marked(as_text(whole.description or ""))  # one of ours that kept no reference
             ):
                 continue
             by = whole.email or "somebody at the desk"

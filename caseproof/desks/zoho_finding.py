@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from caseproof.config.clock import Clock
 from caseproof.desks.base import DeskDown
+from caseproof.desks.marks import mark_of
 from caseproof.desks.zoho_api import MOST_ROWS, PAGE, ZohoApi
 from caseproof.desks.zoho_wire import ROW, ROWS, Row
 
@@ -28,6 +29,7 @@ class Finder:
         self._api, self._field, self._department, self._clock = api, field, department, clock
         self._lock = threading.Lock()
         self._known: dict[str, str] = {}
+        self._nameless: dict[str, set[str]] = {}
         self._read_to = datetime(2000, 1, 1, tzinfo=UTC)
 
     def note(self, key: str, number: str) -> None:
@@ -44,6 +46,22 @@ class Finder:
             self._read_newest()
             found = self._read(key)
         return found
+
+    def nameless(self, key: str, subject: str) -> str | None:
+        """The ticket that we made under this key, and that did not keep its reference: its description has our mark.
+
+        To be asked after ``find`` has read the newest tickets. The search finds what begins so, too.
+        """
+        rows, _ = self._api.page("tickets/search", ROWS, {"subject": subject, "limit": str(PAGE), "from": "0"})
+        found = {row.id for row in rows if row.subject == subject and not row.reference(self._field)}
+        for number in sorted(found | self._nameless.get(subject, set()), key=int):
+            answer = self._api.call("GET", f"tickets/{number}")
+            row = None if answer.is_missing else self._api.one(answer, ROW)
+            if row is None or row.trashed or row.reference(self._field):
+                continue
+            if mark_of(key) in (row.description or ""):
+                return row.id
+        return None
 
     def _read(self, key: str) -> Row | None:
         number = self._known.get(key)
@@ -89,7 +107,7 @@ class Finder:
         for start in range(0, MOST_ROWS, PAGE):
             params = {
                 "from": str(start), "limit": str(PAGE), "sortBy": "-createdTime", "departmentId": department,
-                "fields": f"createdTime,{self._field}",
+                "fields": f"subject,createdTime,{self._field}",
             }  # fmt: skip
             rows, answer = self._api.page("tickets", ROWS, params)
             if start == 0 and lag:  # by the clock of the other side, where it says its time
@@ -109,5 +127,7 @@ class Finder:
             for row in reversed(rows):  # the oldest first
                 if said := self._reference(row):
                     self.note(said, row.id)
+                elif row.subject:
+                    self._nameless.setdefault(row.subject, set()).add(row.id)
             made = [row.created for row in rows if row.created is not None]
             self._read_to = max(made, default=self._read_to + OVERLAP) - OVERLAP

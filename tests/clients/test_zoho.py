@@ -81,7 +81,8 @@ def test_a_ticket_is_made_once_with_the_reference_the_department_and_the_contact
     assert here.another().create(KEY, "another subject", "") == first, "in another process, too"
     (ticket,) = here.zoho.of(KEY)
     assert (ticket.department, ticket.contact) == (DEPARTMENT, CONTACT)
-    assert ticket.description == "What fails: &lt;b&gt;all&lt;/b&gt;<br/>and more", "nothing in it is markup"
+    said = f"What fails: &lt;b&gt;all&lt;/b&gt;<br/>and more<br/><br/>{mark_of(KEY)}"
+    assert ticket.description == said, "nothing in it is markup"
     assert first.status is OPEN
     assert first.url.endswith(ticket.id)
 
@@ -556,10 +557,10 @@ def test_a_description_that_is_too_long_is_cut_between_two_characters(here: Here
     here.desk.create(KEY, "subject", f"Beginning\n{letter * 70_000}x\nEnd")
     (ticket,) = here.zoho.of(KEY)
     assert len(ticket.description.encode("utf-16-le")) // 2 <= 65_000
-    rest = ticket.description.removeprefix("Beginning<br/>").removesuffix("…")
-    whole = as_html(letter) or "<br/>"
+    whole, end = as_html(letter) or "<br/>", f"<br/><br/>{mark_of(KEY)}"
+    assert ticket.description.endswith(f"…{end}")
+    rest = ticket.description.removeprefix("Beginning<br/>").removesuffix(f"…{end}")
     assert rest.replace(whole, "") == "", "no half of a mark or an entity"
-    assert ticket.description.endswith("…")
 
 
 @pytest.mark.parametrize("letter", ["😀", "x", "<"], ids=["emoji", "x", "less"])
@@ -576,3 +577,26 @@ def test_a_comment_that_is_too_long_is_cut_and_is_there_once(here: Here, letter:
 def test_a_subject_of_several_lines_is_one_line(here: Here) -> None:
     here.desk.create(KEY, "a job\r\nfails\x00\tbadly", "")
     assert here.zoho.of(KEY)[0].subject == "a job fails badly"
+
+
+@pytest.mark.parametrize("lag", [0, 600])
+def test_a_desk_that_keeps_no_reference_gets_one_ticket_and_not_one_with_each_try(here: Here, lag: float) -> None:
+    """The custom field is on no layout, say: what is made is not found by it, and the keeper tries again for days."""
+    here.zoho.drops, here.zoho.lag = {"cf_caseproof"}, lag
+    for _ in range(4):
+        with pytest.raises(DeskError, match=r"without its reference.*Put the field cf_caseproof into the department"):
+            here.another().create(KEY, "[JF-000001] a job fails", "")
+    assert len(here.zoho.tickets) == 1
+    ours = here.another(queue=DEPARTMENT).raised(now() - timedelta(minutes=1))
+    assert ours == [], "and it is none that a person raised"
+    here.zoho.drops = set()
+    ticket = here.another().create(KEY, "[JF-000001] a job fails", "")
+    assert [one.id for one in here.zoho.of(KEY)] == [ticket.id]
+    assert len(here.zoho.tickets) == 1
+
+
+def test_a_ticket_of_others_with_the_same_subject_is_not_taken_for_ours(here: Here) -> None:
+    theirs = here.zoho.raise_ticket("[JF-000001] a job fails", "", department=DEPARTMENT)
+    here.zoho.raise_ticket("[JF-000001] a job fails", "", department=DEPARTMENT, cf_caseproof="JF-000077")
+    assert here.made() != theirs
+    assert here.zoho.tickets[theirs].fields == {}
