@@ -46,13 +46,12 @@ from caseproof.desks.jira_wire import (
     JiraAccount,
     Transition,
 )
+from caseproof.desks.lost_answers import attempt, found_after_all
 from caseproof.desks.marks import cut, is_marked, mark_of, marked
 from caseproof.domain.visible import one_line
 from caseproof.http.api import READ_SECONDS
 from caseproof.http.client import Answer, Transport
 
-_LOOKS_AFTER = (0.5, 2.0)
-"""After a lost answer the issue is looked for so many seconds later, and later again."""
 _COMMENTS, _MOST_COMMENTS = 100, 5_000
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 _NEEDED = {
@@ -150,7 +149,7 @@ class JiraCloud:
         try:
             answer = self._api.call("POST", "issue", json=wanted)
         except DeskDown:
-            return self._found_after_all(key)
+            return found_after_all(self.find, key, self._api.name, self._sleep)
         if answer.is_missing:
             raise self._no_project()
         made = self._api.one(answer, MADE)
@@ -168,19 +167,6 @@ class JiraCloud:
         self._finder.note(key, issue.id)
         return self._ticket(issue)
 
-    def _found_after_all(self, key: str) -> Ticket:
-        """The ticket of a creation whose answer was lost. Raises that loss where there is none: it was not made, or it
-        shows later, and whoever asks again looks first."""
-        for pause in _LOOKS_AFTER:
-            self._sleep(pause)
-            found = self.find(key)
-            if found is not None:
-                return found
-        raise DeskDown(
-            f"{self._api.name} did not say whether it made the ticket of {key}, and shows none.",
-            "It is tried again later; it is looked for first.",
-        )
-
     def ticket(self, ticket_id: str) -> Ticket:
         """Read a ticket by its id, its key or its page's address, wherever it was moved to. Raises UnknownTicket."""
         return self._ticket(self._read(ticket_id))
@@ -192,11 +178,9 @@ class JiraCloud:
             return
         way = self._way(issue, status)
         wanted = {"transition": {"id": way.id}}
-        lost: DeskDown | None = None
-        try:
-            self._known(self._api.call("POST", f"issue/{issue.id}/transitions", json=wanted), ticket_id)
-        except DeskDown as down:
-            lost = down
+        lost = attempt(
+            lambda: self._known(self._api.call("POST", f"issue/{issue.id}/transitions", json=wanted), ticket_id)
+        )
         if _status(self._read(issue.id)) is not status:
             raise lost or DeskError(
                 f"{self._api.name} took the transition '{way.name}' of {issue.key}, which is not {status} after it.",
@@ -236,11 +220,7 @@ class JiraCloud:
         if self._has(issue, mark):
             return
         wanted = {"body": as_adf(marked(text, key, LONGEST_DOCUMENT, size_of))}
-        lost: DeskDown | None = None
-        try:
-            self._known(self._api.call("POST", f"issue/{issue.id}/comment", json=wanted), ticket_id)
-        except DeskDown as down:
-            lost = down
+        lost = attempt(lambda: self._known(self._api.call("POST", f"issue/{issue.id}/comment", json=wanted), ticket_id))
         if not self._has(issue, mark):
             raise lost or DeskError(
                 f"{self._api.name} took a comment on {issue.key}, and does not show it.",
@@ -300,11 +280,11 @@ class JiraCloud:
             return there
         refuse_to_pile_up(self._api.name, issue.key, name, [one.name for one in issue.fields.attachment or ()])
         path, part = f"issue/{issue.id}/attachments", {"file": (name, content, media_type)}
-        lost: DeskDown | None = None
-        try:
-            self._known(self._api.call("POST", path, headers={"X-Atlassian-Token": "no-check"}, files=part), issue.id)
-        except DeskDown as down:
-            lost = down
+        lost = attempt(
+            lambda: self._known(
+                self._api.call("POST", path, headers={"X-Atlassian-Token": "no-check"}, files=part), issue.id
+            )
+        )
         there = self._file(self._read(issue.id, "attachment"), name, content)
         if there is not None:
             return there

@@ -28,6 +28,7 @@ from caseproof.desks.base import (
     refuse_to_pile_up,
     require,
 )
+from caseproof.desks.lost_answers import found_after_all
 from caseproof.desks.marks import cut, is_marked, mark_of, marked, unmarked
 from caseproof.desks.rt_api import RtApi
 from caseproof.desks.rt_files import Files, part_of
@@ -53,8 +54,6 @@ from caseproof.domain.visible import one_line
 from caseproof.http.api import READ_SECONDS
 from caseproof.http.client import Answer, Transport
 
-_LOOKS_AFTER = (0.5, 2.0)
-"""After a lost answer the ticket is looked for so many seconds later, and later again."""
 _TRIES = 4
 """So often a change is tried on a ticket that others change meanwhile."""
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
@@ -164,7 +163,7 @@ class RequestTracker:
         try:
             answer = self._api.call("POST", "ticket", json=wanted)
         except DeskDown:
-            return self._found_after_all(key)
+            return found_after_all(self.find, key, self._api.name, self._sleep)
         if not answer.is_success:
             raise self._api.refused(answer, f"Give our account the right CreateTicket in the queue {account.queue}.")
         return self._named(self._api.one(answer, MADE).id, key)
@@ -182,19 +181,6 @@ class RequestTracker:
                 "Give our account the right ModifyCustomField for it; until then no other ticket is made.",
             )
         return self._ticket(row)
-
-    def _found_after_all(self, key: str) -> Ticket:
-        """The ticket of a creation whose answer was lost. Raises that loss where there is none: it was not made, or it
-        shows later, and whoever asks again looks first."""
-        for pause in _LOOKS_AFTER:
-            self._sleep(pause)
-            found = self.find(key)
-            if found is not None:
-                return found
-        raise DeskDown(
-            f"{self._api.name} did not say whether it made the ticket of {key}, and shows none.",
-            "It is tried again later; it is looked for first.",
-        )
 
     def _queue(self) -> Queue:
         """Our queue. Raises DeskError where tickets would be made in it that are not found again."""

@@ -28,6 +28,7 @@ from caseproof.desks.base import (
     require,
 )
 from caseproof.desks.html_text import as_html, as_text
+from caseproof.desks.lost_answers import attempt, found_after_all
 from caseproof.desks.marks import cut, is_marked, mark_of, marked, units, unmarked
 from caseproof.desks.zoho_api import MOST_ROWS, PAGE, ZohoApi, ZohoRefused
 from caseproof.desks.zoho_finding import Finder
@@ -52,8 +53,6 @@ from caseproof.domain.visible import one_line
 from caseproof.http.api import READ_SECONDS
 from caseproof.http.client import Answer, Transport
 
-_LOOKS_AFTER = (0.5, 2.0)
-"""After a lost answer the ticket is looked for so many seconds later, and later again."""
 _CLOSED = "closed"
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -153,7 +152,7 @@ class ZohoDesk:
         try:
             made = self._api.one(self._api.call("POST", "tickets", json=wanted), ROW)
         except DeskDown:
-            return self._found_after_all(key)
+            return found_after_all(self.find, key, self._api.name, self._sleep)
         return self._named(made.id, key)
 
     def _named(self, number: str, key: str) -> Ticket:
@@ -175,19 +174,6 @@ class ZohoDesk:
             )
         self._finder.note(key, row.id)
         return _ticket(row)
-
-    def _found_after_all(self, key: str) -> Ticket:
-        """The ticket of a creation whose answer was lost. Raises that loss where there is none: it was not made, or it
-        shows later, and whoever asks again looks first."""
-        for pause in _LOOKS_AFTER:
-            self._sleep(pause)
-            found = self.find(key)
-            if found is not None:
-                return found
-        raise DeskDown(
-            f"{self._api.name} did not say whether it made the ticket of {key}, and shows none.",
-            "It is tried again later; it is looked for first.",
-        )
 
     def ticket(self, ticket_id: str) -> Ticket:
         """Read a ticket; of one that was merged into another, that other one. Raises UnknownTicket."""
@@ -229,14 +215,9 @@ class ZohoDesk:
         if self._has(row, mark):
             return
         wanted = {"content": marked(text, key, LONGEST_COMMENT), "isPublic": public, "contentType": "plainText"}
-        try:
-            self._known(self._api.call("POST", f"tickets/{row.id}/comments", json=wanted), row.id)
-        except DeskDown:
-            if not self._has(row, mark):
-                raise
-            return
+        lost = attempt(lambda: self._known(self._api.call("POST", f"tickets/{row.id}/comments", json=wanted), row.id))
         if not self._has(row, mark):
-            raise DeskError(
+            raise lost or DeskError(
                 f"{self._api.name} took a comment on #{row.number}, and does not show it.",
                 "Look at the ticket; it is tried again.",
             )
@@ -302,11 +283,11 @@ class ZohoDesk:
         refuse_to_pile_up(self._api.name, f"#{row.number}", name, [one.name for one in self._files(row.id)])
         part = {"file": (name, content, media_type)}
         params = {"isPublic": "false"}
-        lost: DeskDown | None = None
-        try:
-            self._known(self._api.call("POST", f"tickets/{row.id}/attachments", params=params, files=part), ticket_id)
-        except DeskDown as down:
-            lost = down
+        lost = attempt(
+            lambda: self._known(
+                self._api.call("POST", f"tickets/{row.id}/attachments", params=params, files=part), ticket_id
+            )
+        )
         there = self._file(row.id, name, len(content))
         if there is not None:
             return there
