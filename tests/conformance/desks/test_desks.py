@@ -100,6 +100,16 @@ def test_a_comment_is_added_once_a_key(line: DeskLine) -> None:
     assert all(one.ours and not one.public for one in said)
 
 
+@needs(DeskAbility.COMMENT, DeskAbility.SAID)
+def test_a_comment_longer_than_any_desk_takes_is_there_once_with_its_beginning(line: DeskLine) -> None:
+    ticket, words = opened(line), "Begins ✓ " + "😀ä <i>&amp;</i>\n" * 15_000
+    for _ in range(2):
+        line.desk.comment(ticket, "JF-000001/1", words)
+    [said] = [one for one in line.desk.comments(ticket) if one.text.startswith("Begins ✓ 😀ä <i>&amp;</i>\n😀ä")]
+    assert said.ours
+    assert len(said.text) > 5_000
+
+
 @needs(DeskAbility.COMMENT_PUBLIC, DeskAbility.SAID)
 def test_a_comment_for_the_customer_is_told_as_public(line: DeskLine) -> None:
     ticket = opened(line)
