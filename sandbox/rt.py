@@ -75,6 +75,13 @@ class RtSimulator(Simulator):
             for one in self.tickets.values():
                 one.status = now if one.status == was else one.status
 
+    def block(self, ticket: str) -> str:
+        """Somebody makes it depend on another one, which is open: its number."""
+        with self._lock:
+            other = self._made(RAISED, "Before it", "", "agent", [], {}).id
+            self.tickets[int(ticket)].depends_on = other
+            return str(other)
+
     def merge(self, dead: str, alive: str) -> None:
         """Somebody merges a ticket into another, which gets its history."""
         with self._lock:
@@ -215,7 +222,7 @@ class RtSimulator(Simulator):
                 said.append(f"Ticket {ticket.id}: Permission Denied")
             elif status not in self.lifecycle:
                 said.append(f"Ticket {ticket.id}: Status '{status}' isn't a valid status for this ticket.")
-            elif ticket.blocked and not self.lifecycle[status]:
+            elif self._waits(ticket) and not self.lifecycle[status]:
                 said.append(f"Ticket {ticket.id}: That ticket has unresolved dependencies")
             else:
                 said.append(f"Ticket {ticket.id}: Status changed from '{ticket.status}' to '{status}'")
@@ -228,6 +235,10 @@ class RtSimulator(Simulator):
             else:
                 said.append("Permission Denied")
         return Reply(said)
+
+    def _waits(self, ticket: Ticket) -> bool:
+        other = self.tickets.get(ticket.depends_on)
+        return other is not None and self.lifecycle.get(other.status, False)
 
     def _write(self, ticket: Ticket, how: str, body: Mapping[str, Any]) -> Reply:
         if ("CommentOnTicket" if how == "comment" else "ReplyToTicket") not in self.rights:

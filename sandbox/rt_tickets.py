@@ -40,8 +40,8 @@ class Ticket:
     at: datetime
     history: list[Transaction] = field(default_factory=list)
     merged_into: int = 0
-    blocked: bool = False
-    """Whether it depends on one that is open, so that it cannot be closed."""
+    depends_on: int = 0
+    """As long as that one is open, it cannot be closed."""
 
 
 def term(told: str, user: str, lifecycle: Mapping[str, bool], zone: timedelta) -> Callable[[Ticket], bool]:

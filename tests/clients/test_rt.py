@@ -21,8 +21,8 @@ from caseproof.desks.rt import RequestTracker
 from caseproof.desks.rt_wire import LARGEST_FILE, RtAccount
 from caseproof.domain.errors import BadInput
 from sandbox.provider import Bad, Kind, running
-from sandbox.rt import ELSEWHERE, NUMBER, PASSWORD, QUEUE, RAISED, TOKEN, USER, RtSimulator
-from tests.support.request_tracker import RT, People
+from sandbox.rt import ELSEWHERE, FIELD, NUMBER, PASSWORD, QUEUE, RAISED, TOKEN, USER, RtSimulator
+from tests.support.request_tracker import NARROW, RIGHTS, RT, People
 
 KEY, OTHER = "JF-000001", "JF-000002"
 OPEN, CLOSED = TicketStatus.OPEN, TicketStatus.CLOSED
@@ -219,16 +219,40 @@ def test_a_status_that_is_refused_with_200_is_an_error_that_says_what_there_is(b
     assert desk.ticket(number).status is OPEN
 
 
-def test_a_ticket_that_waits_for_another_is_not_closed_and_says_why(here: MadeUp) -> None:
-    number = here.made()
-    here.rt.tickets[1].blocked = True
-    with pytest.raises(DeskError, match="That ticket has unresolved dependencies"):
-        here.desk.set_status(number, CLOSED)
-    here.rt.tickets[1].blocked = False
-    here.rt.rights.discard("ModifyTicket")
-    with pytest.raises(DeskError, match="Permission Denied") as told:
-        here.desk.set_status(number, CLOSED)
-    assert "ModifyTicket" in told.value.next_action
+def test_a_ticket_that_waits_for_another_is_not_closed_and_says_why(both: Here) -> None:
+    number = both.made()
+    other = both.people.block(number)
+    with pytest.raises(DeskError, match="unresolved dependencies"):
+        both.desk.set_status(number, CLOSED)
+    both.people.set(other, "resolved")
+    both.desk.set_status(number, CLOSED)
+    assert both.desk.ticket(number).status is CLOSED
+
+
+def test_what_we_may_not_do_is_refused_or_told_and_makes_nothing_twice(both: Here) -> None:
+    """Of a real one it shows that the made-up one is right about what RT does without a right."""
+    if isinstance(both, MadeUp):
+        both.rt.fields[NARROW] = {FIELD}
+        both.rt.rights = set(RIGHTS.split())
+    desk = both.another(queue=NARROW)
+    for _ in range(2):
+        with pytest.raises(DeskError, match="does not keep its reference in Caseproof") as told:
+            desk.create(KEY, "Feed fails", "It fails.")
+    number = told.value.problem.partition("#")[2].partition(" ")[0]
+    assert str(int(number)) == number
+    for call in (
+        lambda: desk.comment(number, "a", "words"),
+        lambda: desk.comment(number, "a", "words", public=True),
+        lambda: desk.attach(number, "a.json", b"{}", "application/json"),
+        lambda: desk.set_status(number, CLOSED),
+    ):
+        with pytest.raises(DeskError, match=r"Permission Denied|Forbidden"):
+            call()
+    lacks = " ".join(both.another(queue=NARROW, raised="").probe().lacks)
+    assert [right for right in ("CommentOnTicket", "ReplyToTicket", "ModifyTicket") if right not in lacks] == []
+    with pytest.raises(DeskError, match="does not keep its reference"):
+        both.another(queue=NARROW).create(KEY, "Feed fails", "It fails.")
+    assert desk.find(KEY) is None
 
 
 # -- open and closed ------------------------------------------------------------------------------------------------

@@ -26,7 +26,8 @@ RT = os.environ.get(VARIABLE, "")
 PACKAGES = ("request-tracker5", "rt5-db-sqlite", "rt5-standalone")
 USER, PASSWORD, ROOT_PASSWORD = "caseproof", "a-made-up-password", "another-made-up-password"
 QUEUE, RAISED, ELSEWHERE, FIELD = "Integrations", "Front line", "Elsewhere", "Caseproof"
-"""The same names as the made-up one has (`sandbox/rt.py`)."""
+NARROW, RIGHTS = "Narrow", "SeeQueue CreateTicket ShowTicket SeeCustomField"
+"""The same names as the made-up one has (`sandbox/rt.py`), and a queue in which our account has few rights."""
 RENAMED = "renamed"
 SERVER = Path("/usr/share/request-tracker5/libexec/rt-server")
 
@@ -63,10 +64,14 @@ Set(%Lifecycles, %{{ RT->Config->Get('Lifecycles') || {{}} }}, {renamed} => {{
 
 _DATA = """
 my @queues = ('{queue}', '{raised}', '{elsewhere}');
+my @all = (@queues, '{narrow}');
 @CustomFields = ({{
-    Name => '{field}', Type => 'FreeformSingle', LookupType => 'RT::Queue-RT::Ticket', Queue => [@queues],
+    Name => '{field}', Type => 'FreeformSingle', LookupType => 'RT::Queue-RT::Ticket', Queue => [@all],
 }});
-@Queues = ({{ Name => '{queue}' }}, {{ Name => '{raised}' }}, {{ Name => '{elsewhere}', Lifecycle => '{renamed}' }});
+@Queues = (
+    {{ Name => '{queue}' }}, {{ Name => '{raised}' }}, {{ Name => '{elsewhere}', Lifecycle => '{renamed}' }},
+    {{ Name => '{narrow}' }},
+);
 @Users = ({{
     Name => '{user}', Password => '{password}', Privileged => 1, EmailAddress => 'caseproof@example.com',
     RealName => 'Caseproof',
@@ -74,6 +79,7 @@ my @queues = ('{queue}', '{raised}', '{elsewhere}');
 @ACL = map {{ my $right = $_; map {{ {{ Right => $right, Queue => $_, UserId => '{user}' }} }} @queues }}
     qw(SeeQueue CreateTicket ShowTicket ShowTicketComments CommentOnTicket ReplyToTicket ModifyTicket
        SeeCustomField ModifyCustomField);
+push @ACL, map {{ {{ Right => $_, Queue => '{narrow}', UserId => '{user}' }} }} qw({rights});
 @Final = (sub {{
     my $user = RT::User->new(RT->SystemUser);
     $user->Load('{user}');
@@ -118,7 +124,7 @@ def _write(place: Path, port: int) -> None:
     site = _SITE.format(folder=place, port=port, renamed=RENAMED)
     data = _DATA.format(
         field=FIELD, queue=QUEUE, raised=RAISED, elsewhere=ELSEWHERE, renamed=RENAMED, user=USER, password=PASSWORD,
-        folder=place,
+        folder=place, narrow=NARROW, rights=RIGHTS,
     )  # fmt: skip
     for name, text in (("site.pm", site), ("data.pl", data), ("password", f"{ROOT_PASSWORD}\n")):
         (place / name).write_text(text, encoding="utf-8")
@@ -170,6 +176,12 @@ class People:
 
     def set(self, ticket: str, status: str) -> None:
         asked(self._url, "PUT", f"ticket/{ticket}", {"Status": status})
+
+    def block(self, ticket: str) -> str:
+        """Make it depend on another one, which is open: its number."""
+        other = str(asked(self._url, "POST", "ticket", {"Queue": QUEUE, "Subject": "Before it"})["id"])
+        asked(self._url, "PUT", f"ticket/{ticket}", {"AddDependsOn": other})
+        return other
 
     def merge(self, dead: str, alive: str) -> None:
         asked(self._url, "PUT", f"ticket/{dead}", {"MergeInto": alive})
