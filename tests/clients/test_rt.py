@@ -22,7 +22,8 @@ from caseproof.desks.rt_wire import LARGEST_FILE, RtAccount
 from caseproof.domain.errors import BadInput
 from sandbox.provider import Bad, Kind, running
 from sandbox.rt import ELSEWHERE, FIELD, NUMBER, PASSWORD, QUEUE, RAISED, TOKEN, USER, RtSimulator
-from tests.support.request_tracker import NARROW, RIGHTS, RT, People
+from tests.support.request_tracker import NARROW, RIGHTS
+from tests.support.rt_desks import RTS, request_tracker_of
 
 KEY, OTHER = "JF-000001", "JF-000002"
 OPEN, CLOSED = TicketStatus.OPEN, TicketStatus.CLOSED
@@ -90,18 +91,13 @@ def here() -> Iterator[MadeUp]:
         yield found
 
 
-@pytest.fixture(params=["made up", *(["real"] if RT else [])])
+@pytest.fixture(params=RTS)
 def both(request: pytest.FixtureRequest) -> Iterator[Here]:
     """Each of them: what is asked of it is true of the real one."""
-    if request.param == "made up":
-        yield request.getfixturevalue("here")
-        return
-    people = People(RT)
-    try:
-        with closing(Here(people, RT)) as found:
+    with request_tracker_of(request.param) as (people, url):
+        found = MadeUp(people, url) if isinstance(people, RtSimulator) else Here(people, url)
+        with closing(found):
             yield found
-    finally:
-        people.delete_all()
 
 
 # -- made once, and found again -------------------------------------------------------------------------------------
