@@ -10,7 +10,7 @@ from airflow.sdk import dag, task
 
 @task
 def deliver() -> None:
-    if Path(os.environ["CASEPROOF_TEST_BROKEN"]).exists():
+    if (Path(os.environ["AIRFLOW_HOME"]) / "signs" / "broken").exists():
         raise RuntimeError("401 from the marketplace: the token expired")
 
 

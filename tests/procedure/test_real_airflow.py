@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import pytest
-
-from caseproof.domain.errors import CaseproofError
 from caseproof.evidence.proof import verify_proof
 from caseproof.platforms.airflow import AirflowClient
 from caseproof.platforms.base import RunState
 from caseproof.procedure.closing.proving import take_photo, with_browser
 from sandbox.airflow import PASSWORD, USER
-from tests.support.fakes import Clock
+from tests.support.real_airflow import AIRFLOW, BROKEN
+from tests.support.real_time import RealClock, until
 from tests.support.world import World
 
-URL = os.environ.get("CASEPROOF_TEST_AIRFLOW", "")
 JOB, TWIN = "offers_feed", "offers_feed_again"
-
-pytestmark = pytest.mark.skipif(not URL, reason="it needs a real Airflow: make test-airflow")
-
-
-class RealClock(Clock):
-    """The time as it is, for a real server has it, too; waiting is waiting, a second at most."""
-
-    def __call__(self) -> datetime:
-        return datetime.now(UTC)
-
-    def move(self, **by: float) -> None:
-        time.sleep(min(1.0, by.get("seconds", 0.0)))
 
 
 class OnAirflow:
@@ -50,24 +31,10 @@ class OnAirflow:
         return getattr(self._client, name)
 
 
-def until(what: Callable[[], Any], seconds: float = 120) -> Any:
-    ends = time.monotonic() + seconds
-    while True:
-        try:
-            if found := what():
-                return found
-        except CaseproofError:
-            if time.monotonic() > ends:
-                raise
-        assert time.monotonic() < ends, "it took too long"
-        time.sleep(1)
-
-
 def test_a_case_on_a_real_airflow_closes_with_a_picture_of_its_own_page(world: World) -> None:
     world.clock.__class__ = RealClock  # everything in the world has this very clock
-    broken = Path(os.environ["CASEPROOF_TEST_BROKEN"])
-    broken.touch()
-    with AirflowClient(URL, user=USER, password=PASSWORD) as client:
+    BROKEN.touch()
+    with AirflowClient(AIRFLOW, user=USER, password=PASSWORD) as client:
         world.platform = OnAirflow(client)  # type: ignore[assignment]
         until(lambda: client.job(TWIN))
         failing = client.start_run(JOB, f"fails-{time.time_ns()}")
@@ -78,7 +45,7 @@ def test_a_case_on_a_real_airflow_closes_with_a_picture_of_its_own_page(world: W
         ref = world.open(JOB)
         world.walk(ref, until="tell")
         assert client.standing(JOB).is_stopped
-        broken.unlink()
+        BROKEN.unlink()
         world.walk(ref, until="live")
         assert client.standing(JOB).active
         look = partial(with_browser, world.services.settings, world.clock)

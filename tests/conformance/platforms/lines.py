@@ -5,7 +5,8 @@ A harness says how its world is started, how a job and a run come to be in it, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
@@ -31,6 +32,7 @@ from caseproof.platforms.woocommerce_abilities import RECORD_HAS_PAGE, WITHOUT_R
 from caseproof.platforms.woocommerce_declared import read_record
 from caseproof.platforms.woocommerce_record import ReceiversRecord
 from caseproof.platforms.woocommerce_site import WooSite
+from caseproof.up.processes import free_port
 from sandbox.airflow import PASSWORD, USER, Airflow
 from sandbox.farm import FarmServer
 from sandbox.farm_http import Asked
@@ -43,6 +45,8 @@ from tests.support.fakes import FAKE_ABILITIES, Clock, FakePlatform
 from tests.support.job_service import Service
 from tests.support.mariadb import MARIADB, mariadb
 from tests.support.prefect_world import PrefectWorld
+from tests.support.real_airflow import AIRFLOW, RealAirflow
+from tests.support.real_time import until
 
 
 class PlatformLine(Line):
@@ -387,6 +391,77 @@ class AirflowLine(HttpLine):
         return self.platform
 
 
+class RealAirflowLine(PlatformLine):
+    """Airflow 3 itself: `make test-airflow` starts one. A test has a pool of its DAGs, each with a twin, for itself."""
+
+    NAME = "a real Airflow 3"
+    BLOCK = AirflowJobs
+    ABILITIES = AirflowJobs.ABILITIES.lacking({})
+    ADDRESS = AIRFLOW
+    NEVER: ClassVar[Mapping[str, str]] = {
+        "a_survey_comes_to_its_end_or_says_that_it_did_not": "Its lists have an end; the simulator's have none.",
+    }
+    POOLS: ClassVar[Iterator[int]] = itertools.count(1)
+    WIDE: ClassVar[Collection[str]] = ("elsewhere", "theirs")
+
+    def start(self, request: pytest.FixtureRequest) -> None:
+        self.airflow = RealAirflow()
+        # The first pool has jobs of other connections and retailers besides.
+        pool = 0 if "wide_stop" in request.node.name else next(self.POOLS)
+        self.pool, self.names = f"pool-{pool}", iter("abc")
+        self.added: list[str] = []
+        self.liar = Liar()
+        self.platform = AirflowClient(AIRFLOW, user=USER, password=PASSWORD, transport=self.liar)
+
+    def end(self) -> None:
+        for dag in self.added:
+            self.airflow.lets_go(dag)
+        self.platform.close()
+        self.airflow.close()
+
+    def add(self, name: str, *, shop: str = "garden", marketplace: str = "bazaar", connection: str = "sftp") -> str:
+        dag = f"{self.pool}-{name if name in self.WIDE else next(self.names)}"
+        until(lambda: self.airflow.knows(dag) and self.airflow.knows(f"{dag}-again"))
+        self.added += [dag, f"{dag}-again"]
+        job = self.platform.job(dag)
+        assert (str(job.retailer).partition("-")[0], job.marketplace, job.connection) == (shop, marketplace, connection)
+        return dag
+
+    def due(self, job_id: str) -> None:
+        self.airflow.due(job_id)
+
+    def ran(self, job_id: str, state: RunState) -> str:
+        if state is RunState.WAITING:
+            self.ran(job_id, RunState.RUNNING)  # a DAG does one at a time: the next has to wait
+        word = AirflowLine.STATES[state]
+        run = self.airflow.starts(job_id, word if state.is_over else "")
+        until(lambda: self.airflow.state(job_id, run) == word)
+        return f"{job_id}/{run}"
+
+    def ends(self, run: Run, state: RunState) -> None:
+        dag, _, number = run.id.partition("/")
+        self.airflow.ends(dag, number, AirflowLine.STATES[state])
+
+    def vanishes(self, job_id: str) -> None:
+        self.airflow.vanishes(job_id)
+
+    def lies(self, about: str) -> None:  # noqa: ARG002 - both are the same call
+        self.liar.about = "/api/v2/dags/"
+
+    def html(self) -> JobPlatform:
+        return self.other(f"{AIRFLOW}/home")
+
+    def dead(self) -> JobPlatform:
+        return self.other(f"http://127.0.0.1:{free_port()}")
+
+    def expired(self) -> JobPlatform:
+        return self.other(AIRFLOW)
+
+    def other(self, url: str) -> JobPlatform:
+        """A client with a password that is none, which waits for nothing."""
+        return AirflowClient(url, user=USER, password="hunter2", sleep=lambda _: None)
+
+
 class WooLine(HttpLine):
     """WooCommerce: the simulator of a site, and the record of who receives what it delivers."""
 
@@ -553,6 +628,7 @@ LINES: tuple[type[PlatformLine], ...] = (
     PostgresLine,
     *((MariaLine,) if MARIADB else ()),
     AirflowLine,
+    *((RealAirflowLine,) if AIRFLOW else ()),
     WooLine,
     WooAloneLine,
     FakeLine,
