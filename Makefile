@@ -65,7 +65,7 @@ test-mariadb: ready ## a table of jobs on a real MariaDB, which is started and s
 	@scripts/test-mariadb
 
 .PHONY: test-airflow
-test-airflow: ready browser ## a case on a real Airflow 3, installed from the package index into .cache/airflow
+test-airflow: ready browser ## the platform suite on a real Airflow 3 (from the package index, into .cache/airflow), and a case with a ticket in a real RT
 	@scripts/test-airflow
 
 .PHONY: test-postfix
