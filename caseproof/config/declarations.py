@@ -13,9 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
 from caseproof.config.yaml_file import LARGEST, entries_of, plain, told
@@ -47,6 +48,18 @@ class Declared(BaseModel):
     """What every part of a declaration is: only known entries, and none of them changes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
+
+
+def _is_a_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("is no time zone; write it like Europe/Berlin") from None
+    return name
+
+
+ZoneName = Annotated[str, AfterValidator(_is_a_zone)]
+"""An entry that names a time zone."""
 
 
 def read_declaration(text: str, shape: type[M], of: str) -> M:
@@ -106,7 +119,9 @@ def _said(error: Mapping[str, Any]) -> str:
         what = str(context.get("discriminator", "")).strip("'")
         return f"{what} is one of {', '.join(choices)}{_nearest(str(context.get('tag')), choices, all_named=True)}"
     if kind == "union_tag_not_found":
-        return f"{str(context.get('discriminator', '')).strip(chr(39))} is missing"
+        what = str(context.get("discriminator", "")).strip("'")
+        near = alike(what, [str(name) for name in given]) if isinstance(given, Mapping) else []
+        return f"{what} is missing{f' (is it what {near[0]} stands for?)' if near else ''}"
     if kind == "model_type":
         return "takes entries of its own, below it and indented"
     return plain(kind, error["msg"]).rstrip(".")

@@ -55,7 +55,10 @@ class Dag(BaseModel):
     tags: list[Tag]
 
     def tagged(self, prefix: str) -> str | None:
-        """What follows ``prefix`` in the first tag (by the alphabet) that has it."""
+        """What follows ``prefix`` in the first tag (by the alphabet) that has it; None without a prefix: every tag
+        would have that."""
+        if not prefix:
+            return None
         values = sorted(tag.name[len(prefix) :].strip() for tag in self.tags if tag.name.startswith(prefix))
         return next((value for value in values if value), None)
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from datetime import datetime
+from typing import Any
 
 from caseproof.domain.errors import BadInput
 from caseproof.domain.vocabulary import Scope
@@ -36,7 +37,7 @@ from caseproof.platforms.http_jobs_declared import (
     Service,
 )
 from caseproof.platforms.http_jobs_reading import ALWAYS, Access, Record, ServiceReader, text_of
-from caseproof.platforms.http_jobs_words import filled
+from caseproof.platforms.http_jobs_words import filled, names_no_zone
 
 CANCEL_PASSES = 3  # a stop looks this often for runs that slipped in while it cancelled
 LOOKS = 5  # so often a run that was just started is looked for, a second apart
@@ -99,19 +100,32 @@ class HttpJobsClient:
         clock: list[datetime | None] = []
         with self._reader.as_declared():
             jobs = next(self._reader.records(clock), [])
-            words = sorted(self._unknown_words())
+            first = self._first_runs()
+            words = sorted(self._unknown_words(first))
         found = f"{self._reader.address} answers as declared, with {len(jobs)} jobs on the first page of its list"
         unknown = f"The declaration does not name these states of runs, so they count as unknown: {', '.join(words)}."
-        lacks = (f"{unknown} Give each its meaning under runs.states.",) if words else ()
-        return Probe(found, clock[0] if clock else None, lacks)
+        lacks = [f"{unknown} Give each its meaning under runs.states."] if words else []
+        if self._declared.timezone is None and self._declared.times == "iso":
+            started = self._declared.runs.fields.started.column(first)
+            if any(map(names_no_zone, started)):
+                lacks.append(
+                    "Its runs do not say in which time zone they started, and UTC is believed: give the declaration "
+                    "`timezone`, like Europe/Berlin, or UTC if it is."
+                )
+        return Probe(found, clock[0] if clock else None, tuple(lacks))
 
-    def _unknown_words(self) -> set[str]:
-        """States on the first page of runs that the declaration does not name."""
+    def _first_runs(self) -> Sequence[Any]:
+        """The first page of runs, as the service gives it."""
         runs = self._declared.runs
         if runs.list is None:
-            return set()
+            return []
         with closing(self._reader.rows("runs.list", runs.list, {}, self._reader.run_ids)) as pages:
-            return {str(runs.fields.state.find(row)) for row in next(pages, [])} - runs.states.keys()
+            return next(pages, [])
+
+    def _unknown_words(self, rows: Sequence[Any]) -> set[str]:
+        """States of these that the declaration does not name."""
+        runs = self._declared.runs
+        return {str(state) for state in runs.fields.state.column(rows)} - runs.states.keys()
 
     def probe_pages(self) -> str:
         require(self, Ability.PAGE)

@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
+from datetime import UTC, tzinfo
 from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
 
-from caseproof.config.declarations import Declared, Mistakes, read_declaration
+from caseproof.config.declarations import Declared, Mistakes, ZoneName, read_declaration
 from caseproof.domain.spelling import alike
 from caseproof.platforms.base import RunState
 from caseproof.platforms.http_jobs_words import ALL_OF_IT, CallText, Found, Times, expression, places_in
@@ -226,12 +229,13 @@ class Start(Call):
 
 
 class Service(Declared):
-    """A whole declaration."""
+    """A whole declaration. ``timezone`` is that of moments which name none; UTC where it is not given."""
 
     service: str = "the job service"
     auth: Auth = NoAuth(type="none")
     headers: Mapping[str, str] = {}
     times: Times = "iso"
+    timezone: ZoneName | None = None
     jobs: Jobs
     runs: Runs
     stop: Mapping[str, Call] = {}
@@ -248,6 +252,11 @@ class Service(Declared):
         return self
 
     @property
+    def zone(self) -> tzinfo:
+        """The zone of moments that name none."""
+        return UTC if self.timezone in (None, "UTC") else ZoneInfo(str(self.timezone))
+
+    @property
     def knows_keys(self) -> bool:
         """Whether a run tells the key that it was started with: a search may be ignored, and then gives every run."""
         return self.runs.fields.key is not None
@@ -260,8 +269,8 @@ class Service(Declared):
             yield "runs.fields", "`job` is missing, and without `of_job` nothing else says whose a run is"
         if runs.open is None and any(one and "since" in one.places() for one in (runs.of_job, runs.list)):
             yield "runs", "give `open` (runs that are not over): a list from a moment on may leave out what is queued"
-        if runs.page and not runs.page.address.startswith("{site}"):
-            yield "runs.page.address", "begins with {site}: the login of the pages goes to that server alone"
+        if runs.page and not re.match(r"\{site\}(?:[/?#]|$)", runs.page.address):
+            yield "runs.page.address", "begins with {site}/: the login of the pages goes to that server alone"
         if start and "key" not in start.places():
             yield "start", "{key} stands nowhere; put it where the service keeps it with the run"
         if start and not self.knows_keys:

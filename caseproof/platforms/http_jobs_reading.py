@@ -164,8 +164,7 @@ class ServiceReader:
         clock: list[datetime | None] | None = None,
     ) -> Generator[list[Any], None, None]:
         """The rows of a list, in pages; the service's own time at the first goes to ``clock``."""
-        times = self._declared.times
-        known = {"since": written(ALWAYS, times), **values}
+        known = {"since": self._written(ALWAYS), **values}
 
         def ask(query: Query) -> Answer:
             answer = self.call(listed, known, query=query)
@@ -234,7 +233,7 @@ class ServiceReader:
 
     def rows_of(self, job_id: str, since: datetime) -> Generator[list[Any], None, None]:
         """Rows of the job's runs; of a list of all runs, others' too."""
-        runs, when = self._declared.runs, written(since, self._declared.times)
+        runs, when = self._declared.runs, self._written(since)
         if runs.of_job is not None:
             return self.rows("runs.of_job", runs.of_job, {"job": job_id, "since": when}, self.run_ids)
         assert runs.list is not None  # noqa: S101 - one of both is declared
@@ -261,7 +260,7 @@ class ServiceReader:
         only: frozenset[str] | None = None,
     ) -> Iterator[list[Run]]:
         """Runs that started after ``since``, in pages; of one ``job``, or those of the jobs in ``only``."""
-        when = written(since, self._declared.times)
+        when = self._written(since)
         values = {"since": when} | ({"job": job} if job is not None else {})
         of = job if self._declared.runs.fields.job is None else None
         with self.as_declared(), closing(self.rows(where, listed, values, self.run_ids)) as pages:
@@ -272,6 +271,12 @@ class ServiceReader:
                 yield later if wanted is None else [run for run in later if run.job in wanted]
                 if listed.newest_first and not later and any(run.started_at for run in runs):
                     return
+
+    def _written(self, when: datetime) -> str:
+        return written(when, self._declared.times, self._declared.zone)
+
+    def _moments(self, values: Sequence[Any]) -> list[datetime | None]:
+        return moments(values, self._declared.times, self._declared.zone)
 
     # -- in every platform's words -----------------------------------------------------------------------------------
 
@@ -291,13 +296,19 @@ class ServiceReader:
         more = {name: text_of(find.find(row)) for name, find in fields.more.items()}
         values = {k: v for k, v in {**told, **more}.items() if v is not None} | {"job": job_id}
         every = fields.every_seconds.find(row) if fields.every_seconds else None
-        anchor = moment(fields.anchor.find(row), times) if fields.anchor else None
+        anchor = moment(fields.anchor.find(row), times, self._declared.zone) if fields.anchor else None
         page = self._page_of({"name": job_id, **values})
         job = Job(
             job_id, told["name"] or job_id, page, told["retailer"], told["marketplace"], told["connection"],
             told["stopped_by"],
         )  # fmt: skip
-        return Record(job, told["kind"] or "", bool(active), _schedules(told, every, anchor), values)
+        return Record(
+            job,
+            told["kind"] or "",
+            bool(active),
+            _schedules(told, self._declared.timezone or "UTC", every, anchor),
+            values,
+        )
 
     def _page_of(self, values: Mapping[str, str]) -> str:
         """A job's page: an id may hold what has a meaning in an address."""
@@ -313,12 +324,12 @@ class ServiceReader:
 
     def runs_of(self, rows: Sequence[Any], job: str | None) -> list[Run]:
         """Records as runs, as ``run_of`` each: a column after the other, since a check reads very many."""
-        runs, fields, times = self._declared.runs, self._declared.runs.fields, self._declared.times
+        runs, fields = self._declared.runs, self._declared.runs.fields
         ids = self.run_ids(rows)
         said = _texts(fields.state.column(rows))
         meant = {word: runs.states.get(word, RunState.UNKNOWN) for word in set(said)}
         states = [meant[word] for word in said]
-        started, ended = moments(fields.started.column(rows), times), moments(fields.ended.column(rows), times)
+        started, ended = self._moments(fields.started.column(rows)), self._moments(fields.ended.column(rows))
         if fields.executed is not None or None in started:  # called so, and not executed (J11)
             executed = fields.executed.column(rows) if fields.executed else repeat(True)
             states = [
@@ -379,8 +390,8 @@ class ServiceReader:
         )
 
 
-def _schedules(told: Mapping[str, str | None], every: Any, anchor: datetime | None) -> tuple[Schedule, ...]:
-    zone = told["timezone"] or "UTC"
+def _schedules(told: Mapping[str, str | None], usual: str, every: Any, anchor: datetime | None) -> tuple[Schedule, ...]:
+    zone = told["timezone"] or usual
     if told["cron"]:
         return (Schedule(cron=told["cron"], timezone=zone),)
     if isinstance(every, int | float) and every > 0 and anchor is not None:

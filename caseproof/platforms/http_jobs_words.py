@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
@@ -188,21 +188,21 @@ Times = Literal["iso", "seconds", "milliseconds"]
 """How a service writes moments: as text (ISO 8601), or as a number since 1970."""
 
 
-def moment(value: Any, how: Times) -> datetime | None:
-    """The moment in UTC; None where there is none. A text without a zone is UTC. Raises NotAsDeclared."""
+def moment(value: Any, how: Times, zone: tzinfo = UTC) -> datetime | None:
+    """The moment in UTC; None where there is none. A text without a zone is of this one. Raises NotAsDeclared."""
     if value is None or value == "":
         return None
     try:
         if how == "iso":
             said = datetime.fromisoformat(value)
-            return said.replace(tzinfo=UTC) if said.tzinfo is None else said.astimezone(UTC)
+            return (said.replace(tzinfo=zone) if said.tzinfo is None else said).astimezone(UTC)
         number = "no number" if isinstance(value, bool) else value
         return datetime.fromtimestamp(float(number) / (1000 if how == "milliseconds" else 1), UTC)
     except (TypeError, ValueError, OverflowError, OSError):
         raise NotAsDeclared(f"a moment is not written as `times: {how}` says") from None
 
 
-def moments(values: Sequence[Any], how: Times) -> list[datetime | None]:
+def moments(values: Sequence[Any], how: Times, zone: tzinfo = UTC) -> list[datetime | None]:
     """Each of these as ``moment`` reads it."""
     if how == "iso":
         try:
@@ -212,12 +212,20 @@ def moments(values: Sequence[Any], how: Times) -> list[datetime | None]:
         else:
             if all(one.tzinfo is UTC for one in found):
                 return list(found)
-    return [moment(value, how) for value in values]
+    return [moment(value, how, zone) for value in values]
 
 
-def written(when: datetime, how: Times) -> str:
-    """A moment as the service writes it."""
+def names_no_zone(value: Any) -> bool:
+    """Whether this is a moment as text that does not say which zone it is of."""
+    try:
+        return isinstance(value, str) and datetime.fromisoformat(value).tzinfo is None
+    except ValueError:
+        return False
+
+
+def written(when: datetime, how: Times, zone: tzinfo = UTC) -> str:
+    """A moment as the service writes it: in its zone, for one that does not look at what is said of that."""
     if how == "iso":
-        return when.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return when.astimezone(zone).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     # Rounded down: what is asked from a moment on may hold a little more, never less.
     return str(int(when.timestamp() * (1000 if how == "milliseconds" else 1)))

@@ -24,12 +24,12 @@ from __future__ import annotations
 
 import re
 from typing import Any, Literal, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator, model_validator
 from sqlalchemy import text
 
-from caseproof.config.declarations import Declared, read_declaration
+from caseproof.config.declarations import Declared, ZoneName, read_declaration
 from caseproof.domain.spelling import alike
 from caseproof.platforms.base import RunState
 
@@ -215,22 +215,13 @@ class Rows(Declared):
 class SqlDeclaration(Declared):
     """The whole declaration."""
 
-    timezone: str = "UTC"
+    timezone: ZoneName = "UTC"
     numbers: Literal["seconds", "milliseconds"] | None = None
     jobs: JobsQuery
     runs: RunsQuery
     states: States
     statements: Statements = Statements()
     rows: Rows = Rows()
-
-    @field_validator("timezone")
-    @classmethod
-    def _is_a_zone(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError("is no time zone; write it like Europe/Berlin") from None
-        return name
 
     @model_validator(mode="after")
     def _a_rerun_is_found_again(self) -> Self:

@@ -13,7 +13,7 @@ import pytest
 
 from caseproof.domain.errors import BadInput
 from caseproof.domain.vocabulary import Scope
-from caseproof.platforms.airflow import AirflowClient
+from caseproof.platforms.airflow import AirflowClient, TagConvention
 from caseproof.platforms.airflow_wire import reason_in
 from caseproof.platforms.base import (
     PlatformCannot,
@@ -232,6 +232,16 @@ def test_a_token_that_ran_out_is_renewed_once_however_many_ask(platform: Airflow
     with ThreadPoolExecutor(8) as threads:
         assert len({one.id for one in threads.map(lambda _: platform.job(JOB), range(16))}) == 1
     assert simulator.token_asked == 2
+
+
+def test_a_tag_that_the_block_leaves_empty_is_none_and_hides_no_job(
+    airflow: tuple[Airflow, str], simulator: Airflow
+) -> None:
+    none = TagConvention(retailer="", marketplace="", connection="", stopped_by="", rerun_of="")
+    with AirflowClient(airflow[1], user=USER, password=PASSWORD, tags=none) as made:
+        job = made.job(JOB)
+        assert (job.retailer, job.marketplace, job.connection, job.stopped_by) == (None, None, None, None)
+        assert {one.job.id for one in made.survey(datetime.now(UTC)).jobs} == set(simulator.dags)
 
 
 def test_a_password_that_is_not_accepted_is_tried_once_and_not_by_each_call(

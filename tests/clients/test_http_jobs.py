@@ -345,6 +345,24 @@ def test_a_next_page_that_is_no_address_is_told_as_such(there: Service) -> None:
         client.survey(there.now)
 
 
+def test_moments_without_a_zone_are_of_the_declared_one_and_the_doctor_asks_for_it(there: Service) -> None:
+    row = {"id": "r", "job": JOB, "state": "done", "started": "2026-11-30T07:00:00", "ended": "2026-11-30T07:00:09"}
+    asked: list[str] = []
+
+    def listed(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.params.get("since", ""))
+        told = {"runs": [row | {"executed": True}], "jobs": [], "next": None, "total": 0}
+        return httpx.Response(200, json=told)
+
+    carried = httpx.MockTransport(listed)
+    assert "do not say in which time zone" in there.client(transport=carried).probe().lacks[0]
+    berlin = there.client(lambda text: f"timezone: Europe/Berlin\n{text}", carried)
+    assert berlin.probe().lacks == ()
+    six = datetime(2026, 11, 30, 6, tzinfo=UTC)
+    assert [run.started_at for run in berlin.runs_since(JOB, six - timedelta(minutes=1))] == [six]
+    assert asked[-1] == "2026-11-30T06:59:00.000+01:00"
+
+
 def test_a_list_is_read_a_few_pages_ahead_and_no_further_than_it_is_taken(there: Service) -> None:
     """Whoever takes one page of a list without an end leaves neither a thread nor a list in memory behind."""
     asked: list[str] = []

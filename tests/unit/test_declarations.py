@@ -78,7 +78,7 @@ def test_a_right_declaration_is_read() -> None:
     ("wrong", "right", "said"),
     [
         ("  nxet: page.next", "  next: page.next", "line 4: paging.nxet: there is no such entry (do you mean next?)"),
-        ("  typ: cursor", "  type: cursor", "line 2: paging: type is missing"),
+        ("  typ: cursor", "  type: cursor", "line 2: paging: type is missing (is it what typ stands for?)"),
         ("  type: curser", "  type: cursor", "paging: type is one of page, cursor (do you mean cursor?)"),
         (
             "colours: {ok: gren}",
