@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefect import get_run_logger
 
 from caseproof.domain.case import Case, Fact
-from caseproof.domain.codes import Code, StepName
+from caseproof.domain.codes import StepName
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Event
 from caseproof.domain.forms import TryAgain
@@ -13,6 +13,7 @@ from caseproof.domain.owing import BY_STEP
 from caseproof.domain.payloads import Trouble, TroubleOver
 from caseproof.domain.procedure import procedure_of
 from caseproof.domain.specs import EventKind
+from caseproof.procedure.closing.ticket import offer_another
 from caseproof.procedure.core.parts import US
 from caseproof.procedure.keeper.owing import WAYS, thing_of, what_is_wrong
 from caseproof.procedure.views.questions import what_to_put_right
@@ -54,9 +55,7 @@ def carry(step: Step, ref: str) -> None:
         if load_case(ref).is_closed:  # nobody is asked: the keeper does it, and says so
             _owe(ref, name, problem)
             return
-        if problem.code is Code.TICKET_GONE:
-            here = f"{services().links.case_url(ref)}/hand#ticket"
-            problem.offer(f"Or say in which ticket the case goes on: {here}")
+        offer_another(problem, services().links, ref)
         say_trouble(ref, name, problem)
         ask_to_try_again(ref, what_to_put_right(name, problem))
         return

@@ -16,6 +16,10 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.evidence.proof import verify_proof
 from caseproof.procedure.core.by_hand import name_ticket
 from caseproof.procedure.core.sentences import whole_sentence
+from caseproof.procedure.escalation.opening import SupportWanted, open_support_case
+from caseproof.procedure.keeper.looking_at_tickets import look_at_tickets
+from caseproof.procedure.keeper.owing import Hands, work_off
+from caseproof.procedure.keeper.problems import Problems
 from sandbox.provider import running
 from sandbox.zoho import CLIENT, CONTACT, DEPARTMENT, ORGANISATION, REFRESH, SECRET, ZohoSimulator
 from tests.support.world import DECIDER, World
@@ -142,3 +146,37 @@ def test_who_names_a_ticket_says_which_and_why_and_is_on_the_team(world: World) 
     assert world.walk(ref).is_closed
     with pytest.raises(NotAllowed, match="is closed"):
         name(world, ref, "T-7")
+
+
+def test_a_support_case_s_ticket_that_is_gone_is_owed_with_where_to_name_another(
+    world: World, zoho: ZohoSimulator
+) -> None:
+    services = world.services
+    wanted = SupportWanted(
+        client="Example Foods",
+        site="",
+        product="WooCommerce",
+        summary="The cart is empty",
+        said="Customers see an empty cart.",
+        how="telephone",
+    )
+    ref = open_support_case(services.ledger, services.files, services.policy, wanted, "front line")[0].ref
+
+    def pass_by() -> str:
+        world.clock.move(minutes=15)
+        problems = Problems()
+        hands = Hands(
+            services.ledger, services.effects, services.links, services.policy, lambda: world.desk,
+            lambda: services.dispatch(world.send), services.files,
+        )  # fmt: skip
+        work_off(hands, problems, 60)
+        look_at_tickets(hands, problems, 60)
+        return " ".join(problems.said.values())
+
+    assert pass_by() == ""
+    old, other = number_of(world, ref), zoho.raise_ticket("Its place", "", department=DEPARTMENT)
+    zoho.delete(old)
+    assert f"/cases/{ref}/hand#ticket" in pass_by()
+    name(world, ref, other)
+    assert pass_by() == ""
+    assert number_of(world, ref) == other

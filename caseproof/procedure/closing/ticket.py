@@ -97,6 +97,12 @@ def _there(desk: Desk, number: str | None) -> Ticket | None:
         return None
 
 
+def offer_another(problem: Exception, links: Links, ref: str) -> None:
+    """Add to the error of a case's ticket that is gone where a person says in which one it goes on."""
+    if isinstance(problem, UnknownTicket):
+        problem.offer(f"Or say in which ticket the case goes on: {links.case_url(ref)}/hand#ticket")
+
+
 def _follow(ledger: Ledger, desk: Desk, case: Case, desk_name: str) -> Case:
     """Take the ticket that has the case's key by now, where the desk has its own no more: who merges tickets may have
     the fields of the one kept in the other. Where there is none, a person says which it is."""

@@ -20,7 +20,7 @@ from caseproof.domain.codes import Code
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Event
 from caseproof.domain.owing import Debt, has_open_ticket
-from caseproof.procedure.closing.ticket import TicketNotOpen
+from caseproof.procedure.closing.ticket import TicketNotOpen, offer_another
 from caseproof.procedure.core.parts import Ledger, Links
 from caseproof.procedure.core.texts import in_ticket
 from caseproof.procedure.keeper.owing import Hands
@@ -72,6 +72,7 @@ def look_at_tickets(hands: Hands, wrong: Callable[[str, Exception], None], hung:
         except Exception as error:
             if isinstance(error, DeskDown):
                 down.add(name)  # its time-out once a pass, not once a case
+            offer_another(error, hands.links, row.ref)
             wrong(row.ref, error)
     else:
         after = after if len(rows) == AT_ONCE else 0

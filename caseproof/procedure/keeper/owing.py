@@ -30,7 +30,7 @@ from caseproof.domain.vocabulary import TRY_AGAIN
 from caseproof.http.redaction import redact
 from caseproof.procedure.answers.writing_back import send_written
 from caseproof.procedure.closing.development import ensure_development_tickets, tell_development
-from caseproof.procedure.closing.ticket import close_ticket, ensure_ticket, note_words
+from caseproof.procedure.closing.ticket import close_ticket, ensure_ticket, note_words, offer_another
 from caseproof.procedure.core.parts import Dispatch, Effects, EvidenceFiles, Ledger, Links
 from caseproof.procedure.core.support import people_of
 from caseproof.procedure.keeper.problems import Problems
@@ -228,6 +228,8 @@ def work_off(hands: Hands, problems: Problems, hung: float) -> Worked:
         except Exception as error:
             if isinstance(error, MailDown | DeskDown):
                 down[through] = error
+            if what in (Debt.NOTE, Debt.TICKET_OPENING):
+                offer_another(error, hands.links, ref)
             problems(ref, error)
             _note_failure(ledger, rows, error)
         else:
