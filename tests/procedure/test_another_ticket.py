@@ -14,6 +14,7 @@ from caseproof.domain.codes import Code
 from caseproof.domain.errors import BadInput, NotAllowed, NotOnTheTeam
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.evidence.proof import verify_proof
+from caseproof.procedure.containment.opening import open_case_with
 from caseproof.procedure.core.by_hand import name_ticket
 from caseproof.procedure.core.sentences import whole_sentence
 from caseproof.procedure.escalation.opening import SupportWanted, open_support_case
@@ -105,6 +106,9 @@ def test_a_ticket_that_is_gone_is_asked_for_and_the_one_that_a_person_names_take
     assert f"/cases/{ref}/hand#ticket" in refused(world, ref).next_action
     assert f"/cases/{ref}/hand#ticket" in refused(world, ref).next_action, "trying again helps nothing"
     name(world, ref, other)
+    carries = open_case_with(world.services.ledger, other)
+    assert carries is not None
+    assert carries.ref == ref, "it becomes no case of its own"
     closes_there(world, zoho, ref, other)
     (said,) = [one["content"] for one in zoho.tickets[other].comments if "goes on in this ticket" in one["content"]]
     assert f"instead of {old}, as {DECIDER} says: It was merged into that one." in said

@@ -14,6 +14,7 @@ from caseproof.domain.case import Case
 from caseproof.domain.errors import BadInput
 from caseproof.domain.events import Event
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.domain.owing import named_ticket
 from caseproof.domain.spelling import no_such
 from caseproof.domain.vocabulary import CAUSES, NO_MESSAGE, Scope
 from caseproof.http.redaction import redact
@@ -127,8 +128,13 @@ def open_case_with(ledger: Ledger, ticket: str) -> Case | None:
     """The open case that carries this ticket, or is about to."""
     with ledger.store.reading() as uow:
         cases = [uow.cases.get(row.ref) for row in uow.cases.rows(open_only=True)]
-    carries = (c for c in cases if ticket in (c.facts.get("ticket"), c.ticket.data["ticket"] if c.ticket else None))
-    return next(carries, None)
+    return next((case for case in cases if ticket in _tickets_of(case)), None)
+
+
+def _tickets_of(case: Case) -> set[str]:
+    """The ticket that it was raised from, the one that it has, and the one that somebody says it goes on in."""
+    named = (fact.data["ticket"] for fact in (case.ticket, named_ticket(case)) if fact is not None)
+    return {str(case.facts.get("ticket") or ""), *named} - {""}
 
 
 def _last_failure(ledger: Ledger, platform: JobPlatform, job: Job) -> Run | None:
