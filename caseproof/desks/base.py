@@ -11,6 +11,7 @@ DeskError                  the desk could not do it: it answered, and said no
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +21,11 @@ from typing import Protocol
 from caseproof.desks.abilities import DeskAbilities, DeskAbility
 from caseproof.domain.codes import Code
 from caseproof.domain.errors import BadInput
+from caseproof.domain.visible import one_line
 from caseproof.http.redaction import WordsOfOthers, redact, without_secrets
+
+_HALVES = re.compile("[\ud800-\udfff]")
+_NAME_READ, _LONGEST_NAME = 10_000, 300
 
 
 class DeskError(WordsOfOthers):
@@ -63,6 +68,18 @@ class Ticket:
     status: TicketStatus
     url: str
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "subject", _words(self.subject))
+
+
+def _words(text: str) -> str:
+    """What people wrote, as the store takes it."""
+    return _HALVES.sub("\ufffd", without_secrets(text))
+
+
+def _name(text: str) -> str:
+    return redact(one_line(text[:_NAME_READ]))[:_LONGEST_NAME]
+
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
@@ -86,8 +103,8 @@ class Comment:
     public: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "by", redact(self.by))
-        object.__setattr__(self, "text", without_secrets(self.text))
+        object.__setattr__(self, "by", _name(self.by))
+        object.__setattr__(self, "text", _words(self.text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +117,8 @@ class Raised:
     at: datetime
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "body", without_secrets(self.body))
+        object.__setattr__(self, "by", _name(self.by))
+        object.__setattr__(self, "body", _words(self.body))
 
 
 @dataclass(frozen=True, slots=True)

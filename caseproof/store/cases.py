@@ -10,7 +10,7 @@ from enum import StrEnum
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, Text, bindparam, cast, func, insert, select, update
 
 from caseproof.domain.case import Case
 from caseproof.domain.closure import refuse_event
@@ -32,6 +32,7 @@ from caseproof.store.case_rows import (
     turn_says,
     whose,
 )
+from caseproof.store.databases import compact_json
 from caseproof.store.errors import AlreadyOpen, ConcurrentChange, StoreError, UnknownCase, Unreadable, readable
 from caseproof.store.folds import Folds
 from caseproof.store.owed import OwedList, changes
@@ -153,6 +154,12 @@ class Cases:
     def slice(self, after: int, limit: int) -> list[CaseRow]:
         """Open cases whose ``id`` comes after this number, in that order: a way to go through all, bit by bit."""
         return self._read(_SLICE, after=after, limit=limit)
+
+    def speaking_of(self, name: str, *kinds: str) -> list[str]:
+        """The open cases of which an event of these kinds holds this text as a value, whatever it is there."""
+        holds = cast(events.c.data, Text).contains(compact_json(name), autoescape=True)
+        query = select(cases.c.ref).join_from(cases, events).where(_OPEN, events.c.kind.in_(kinds), holds).distinct()
+        return sorted(self._connection.scalars(query))
 
     def alike(self, platform: str, marketplace: str, cause: str) -> list[CaseRow]:
         """Open cases with one cause on one marketplace, oldest first."""

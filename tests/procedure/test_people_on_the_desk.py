@@ -4,13 +4,11 @@ somebody closes while the case is open is opened again (J7, J8)."""
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from caseproof.desks.abilities import DeskAbility, all_but
-from caseproof.desks.base import Comment, DeskDown, DeskError, Raised, Ticket, TicketStatus
+from caseproof.desks.base import DeskDown, DeskError, TicketStatus
 from caseproof.desks.zoho import ZohoDesk
 from caseproof.desks.zoho_wire import ZohoAccount
 from caseproof.domain.job_failure.kinds import Kind
@@ -21,55 +19,9 @@ from caseproof.procedure.keeper.looking_at_tickets import AT_ONCE, MOST_REOPENIN
 from sandbox import zoho as simulated
 from sandbox.provider import running
 from sandbox.zoho import ZohoSimulator
-from tests.support.fakes import FaultyDesk
 from tests.support.keeper import Keeper
+from tests.support.peoples_desk import WHO, PeoplesDesk
 from tests.support.world import JOB
-
-WHO = "operator@example.com"
-
-
-class PeoplesDesk(FaultyDesk):
-    """The embedded desk, where people work, too: they raise tickets, write on them and close them."""
-
-    abilities = all_but(DeskAbility, {})
-
-    def __init__(self, *given) -> None:
-        super().__init__(*given)
-        self.by_people: list[Raised] = []
-        self.written: dict[str, list[Comment]] = {}
-        self.asked = 0
-        self.down = False
-
-    def _ask(self) -> None:
-        self.asked += 1
-        if self.down:
-            raise DeskDown("The desk does not answer.", "Wait.")
-
-    def raised(self, since: datetime) -> Sequence[Raised]:
-        self._ask()
-        return [one for one in self.by_people if one.at > since]
-
-    def comments(self, ticket_id: str) -> Sequence[Comment]:
-        self._ask()
-        return sorted([*super().comments(ticket_id), *self.written.get(ticket_id, [])], key=lambda one: one.at)
-
-    def ticket(self, ticket_id: str) -> Ticket:
-        self._ask()
-        return super().ticket(ticket_id)
-
-    # -- what people do --
-
-    def raise_one(self, subject: str, body: str = "") -> str:
-        ticket = super().create(f"by a person {len(self.by_people)}", subject, body)
-        self.by_people.append(Raised(ticket, WHO, body, self._clock()))
-        return ticket.id
-
-    def write(self, ticket_id: str, text: str) -> None:
-        there = self.written.setdefault(ticket_id, [])
-        there.append(Comment(f"c{len(there)}", "colleague", text, self._clock(), ours=False))
-
-    def texts(self, ticket_id: str) -> list[str]:
-        return [one.text for one in super().comments(ticket_id)]
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from caseproof.config.policy import Policy
-from caseproof.desks.base import Desk, DeskDown
+from caseproof.desks.base import Desk, DeskError, UnknownTicket
 from caseproof.domain.case import Case
 from caseproof.domain.errors import BadInput
 from caseproof.domain.events import Event
@@ -21,6 +21,7 @@ from caseproof.http.redaction import redact
 from caseproof.platforms.base import Job, JobPlatform, Run, RunState, UnknownJob
 from caseproof.procedure.core.parts import US, Ledger
 from caseproof.store import AlreadyOpen
+from caseproof.store.errors import Unreadable
 
 LOOK_BACK = timedelta(days=7)
 """How far back the failed run that the case is about is looked for."""
@@ -57,8 +58,12 @@ def open_case(
     job = platform.job(request.job)
     if request.ticket:
         _refuse_shared(ledger, request.ticket)
-        with suppress(DeskDown):  # J2: it holds up no stop; where there is no such ticket, the case gets its own
+        try:
             desk().ticket(request.ticket)
+        except UnknownTicket:
+            raise
+        except DeskError:  # J2: a desk that is down or refuses holds up no stop; without such a ticket it gets its own
+            pass
     failed = _last_failure(ledger, platform, job)
     scope = request.scope or policy.scope_for(request.cause)
     event = opened(
@@ -127,14 +132,17 @@ def _refuse_shared(ledger: Ledger, ticket: str) -> None:
 def open_case_with(ledger: Ledger, ticket: str) -> Case | None:
     """The open case that carries this ticket, or is about to."""
     with ledger.store.reading() as uow:
-        cases = [uow.cases.get(row.ref) for row in uow.cases.rows(open_only=True)]
-    return next((case for case in cases if ticket in _tickets_of(case)), None)
+        for ref in uow.cases.speaking_of(ticket, Kind.OPENED, Kind.TICKET_OPENED, Kind.TICKET_NAMED):
+            with suppress(Unreadable):  # it holds up no other
+                if carries(case := uow.cases.get(ref), ticket):
+                    return case
+    return None
 
 
-def _tickets_of(case: Case) -> set[str]:
-    """The ticket that it was raised from, the one that it has, and the one that somebody says it goes on in."""
-    named = (fact.data["ticket"] for fact in (case.ticket, named_ticket(case)) if fact is not None)
-    return {str(case.facts.get("ticket") or ""), *named} - {""}
+def carries(case: Case, ticket: str) -> bool:
+    """Whether this ticket is the case's, the one that it was raised from, or the one that it is to go on in."""
+    facts = (fact for fact in (case.ticket, named_ticket(case)) if fact is not None)
+    return bool(ticket) and ticket in (case.facts.get("ticket"), *(fact.data["ticket"] for fact in facts))
 
 
 def _last_failure(ledger: Ledger, platform: JobPlatform, job: Job) -> Run | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from caseproof.desks.abilities import DeskAbility
 from caseproof.desks.base import Comment, Desk, DeskDown, DeskError, TicketStatus, UnknownTicket
@@ -29,9 +29,14 @@ AT_ONCE = 10
 """How many cases a pass looks after; the others are next."""
 MOST_REOPENINGS = 5
 """How often a ticket is opened again while its case is open: after that, people and a desk's own rule are at odds."""
+MOST_COMMENTS = 200
+"""How many comments a case has: what writes more than people do is read where it stands."""
 LONGEST = 4000
 """How many characters of a comment the case has; the ticket has all of them."""
 _MARK = "desk/looked-at"
+_NO_MORE = (
+    f"[The last of {MOST_COMMENTS} comments that the case takes in; what follows stands on the ticket: read it there.]"
+)
 BY_HAND = "somebody closed it on the desk while the case is open"
 
 
@@ -64,9 +69,10 @@ def look_at_tickets(hands: Hands, wrong: Callable[[str, Exception], None], hung:
         if time.monotonic() > deadline:
             break
         after = row.id
-        name = hands.desk_for(Debt.NOTE, row.ref)
+        name = ""
         try:
             case = hands.ledger.case(row.ref)
+            name = _desk_of(hands, case)
             if name not in down and has_open_ticket(case):
                 _look(hands.ledger, hands.links, hands.desk_named(name), case, found)
         except Exception as error:
@@ -101,8 +107,13 @@ def _hear(ledger: Ledger, desk: Desk, case: Case, number: str) -> bool:
     others = [one for one in desk.comments(number) if not one.ours]
 
     def news(now: Case) -> list[Event]:
-        known = {(fact.data["ticket"], fact.data["comment"]) for fact in now.all_of(says.SaidOnTicket)}
-        return [_said(ledger, now, number, one) for one in others if (number, one.id) not in known]
+        # Not by the ticket: of one that was merged into another, they stand on that one with the ids that they had.
+        known = {(fact.data["comment"], fact.data["written_at"]) for fact in now.all_of(says.SaidOnTicket)}
+        new = [one for one in others if (one.id, one.at.isoformat()) not in known][: max(0, MOST_COMMENTS - len(known))]
+        said = [_said(ledger, now, number, one) for one in new]
+        if said and len(known) + len(said) == MOST_COMMENTS:
+            said[-1] = _said(ledger, now, number, replace(new[-1], text=f"{_NO_MORE}\n{new[-1].text}"))
+        return said
 
     return bool(news(case)) and ledger.change(case.ref, news).version > case.version
 
@@ -160,6 +171,11 @@ def _times(case: Case) -> int:
     """How often the ticket was opened again in this opening, because somebody had closed it."""
     opened = case.last_opened.seq if case.last_opened else 0
     return sum(1 for fact in case.all_of(says.TicketReopened) if fact.seq > opened and fact.data.get("why"))
+
+
+def _desk_of(hands: Hands, case: Case) -> str:
+    """The desk that the ticket is on: the policy may name another by now, where its number is somebody else's."""
+    return str(case.ticket.data["desk"]) if case.ticket else hands.desk_for(Debt.NOTE, case.ref)
 
 
 def _ticket_of(case: Case) -> str:

@@ -20,14 +20,17 @@ from enum import StrEnum
 
 from caseproof.desks.abilities import DeskAbility
 from caseproof.desks.base import Desk, DeskDown, Raised, TicketStatus, UnknownTicket
+from caseproof.domain.case import Case
 from caseproof.domain.errors import BadInput
 from caseproof.domain.owing import HARMLESS, PASSES
+from caseproof.domain.visible import visible
 from caseproof.procedure.containment.known_jobs import KnownJob, jobs_called, jobs_named_in, known_platforms
-from caseproof.procedure.containment.opening import Request, open_case_with
+from caseproof.procedure.containment.opening import Request, carries, open_case_with
 from caseproof.procedure.core.texts import in_ticket, short
 from caseproof.procedure.keeper.owing import Hands
 from caseproof.procedure.keeper.problems import Problems
 from caseproof.procedure.keeper.raising import LONGEST_SUMMARY, key_of, take_back, want, wanted_cases
+from caseproof.store.errors import StoreError
 
 AT_ONCE = 20
 """How many such tickets a pass looks at again, those first that were not looked at for longest; the others are next."""
@@ -36,8 +39,9 @@ OVERLAP = timedelta(minutes=15)
 KEPT = timedelta(days=14)
 """How long a ticket is asked for its job, and how long it is known that one was dealt with."""
 LIKE_IT = 5
-_SAID = re.compile(r"^[^\w\n]*(job|platform)[^\w\n]*:[ \t]*(\S.*?)[ \t\r]*$", re.IGNORECASE | re.MULTILINE)
-_QUOTES = " \t`'\"*\u201c\u201d\u201e"
+_SAID = re.compile(r"^[^\w\n>]*(job|platform)[^\w\n]*[:\uff1a][^\S\n]*(\S.*)$", re.IGNORECASE | re.MULTILINE)
+"""A line in a quotation is somebody else's, and is none. It is matched in one go, however long a line is."""
+_QUOTES = " `'\"*\u00a0\u2003\u201c\u201d\u201e"
 
 
 class Stage(StrEnum):
@@ -53,8 +57,8 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of a ticket. ``say`` is yet to be said on it, as the comment ``number``; ``key`` is the wanted
-    case's; ``heard`` are the comments that were read; ``since`` is when it was first seen (ISO)."""
+    """What is known of a ticket. ``say`` is yet to be said on it, as the comment ``number``; ``platform`` and ``job``
+    are the wanted case's; ``heard`` are the comments that were read; ``since`` is when it was first seen (ISO)."""
 
     stage: Stage
     by: str
@@ -62,7 +66,8 @@ class Known:
     since: str
     say: str = ""
     number: int = 0
-    key: str = ""
+    platform: str = ""
+    job: str = ""
     heard: tuple[str, ...] = ()
 
 
@@ -75,20 +80,20 @@ def hear_raised(hands: Hands, problems: Problems, hung: float) -> list[str]:
     if DeskAbility.RAISED in desk.abilities.lacks:
         return []
     work = _Hearing(hands, desk, name)
-    wanted = work.take_in()
+    wanted = work.take_in(problems, deadline)
     return wanted + work.go_on(problems, deadline)
 
 
 def _job_said(text: str) -> tuple[str, str]:
     """The platform and the job that a text names in lines of their own, "" for none. Raises BadInput for several."""
     said: dict[str, dict[str, str]] = {"platform": {}, "job": {}}
-    for what, name in _SAID.findall(text):
-        if bare := name.strip(_QUOTES):
+    for what, name in _SAID.findall(visible(text)):  # as people read it: what they do not see is no part of a name
+        if bare := name.strip().strip(_QUOTES).strip():
             said[what.casefold()].setdefault(bare.casefold(), bare)
     for what, names in said.items():
         if len(names) > 1:
             raise BadInput(
-                f"It names several {what}s: {', '.join(map(in_ticket, names.values()))}.",
+                f"It names several {what}s: {', '.join(map(_name, list(names.values())[:LIKE_IT]))}.",
                 "One ticket is one case: name one here, and raise a ticket for each of the others.",
             )
     platforms, jobs = ("".join(names.values()) for names in said.values())
@@ -103,16 +108,31 @@ class _Hearing:
         self._mark = f"desk/raised/{name}/"
         self._since = f"desk/raised-since/{name}"
 
-    def take_in(self) -> list[str]:
-        """Write down the tickets that are new. What is listed again is known."""
+    def take_in(self, problems: Problems, deadline: float) -> list[str]:
+        """Write down the tickets that are new. What is listed again is known; what is left is listed again."""
         now = self._ledger.clock()
         with self._ledger.store.reading() as uow:
             noted = uow.cursors.get(self._since)
             known = set(uow.cursors.below(self._mark))
         since = datetime.fromisoformat(noted[0]) if noted else now - OVERLAP
-        wanted = [one.ticket.id for one in self._desk.raised(since) if one.ticket.id not in known and self._begin(one)]
+        wanted, is_left = list[str](), False
+        for one in self._desk.raised(since):
+            if one.ticket.id in known:
+                continue
+            if time.monotonic() > deadline:
+                is_left = True
+                break
+            try:
+                if self._begin(one):
+                    wanted.append(one.ticket.id)
+            except StoreError:
+                raise
+            except Exception as error:  # it holds up no other
+                problems(f"the ticket {one.ticket.id}", error)
+                is_left = True
+        begin = max(since, now - KEPT) if is_left else now - OVERLAP
         with self._ledger.store.uow() as uow:
-            uow.cursors.set(self._since, (now - OVERLAP).isoformat(), now)
+            uow.cursors.set(self._since, begin.isoformat(), now)
             uow.commit()
         return wanted
 
@@ -137,17 +157,24 @@ class _Hearing:
             self._ask(ticket, known, f"{error.problem} {error.next_action}")
             return False
         if standing is None:
-            self._note(ticket, replace(known, stage=Stage.WANTED, key=key_of(platform, job)))
+            self._note(ticket, replace(known, stage=Stage.WANTED, platform=platform, job=job))
             return True
-        where = self._hands.links.case_url(standing.ref)
-        self._note(ticket, self._saying(known, Stage.DONE, f"{standing.ref} is open for this job already: {where}"))
+        self._note(ticket, self._done(ticket, known, standing))
         return False
+
+    def _done(self, ticket: str, known: Known, standing: Case | None) -> Known:
+        """As it is known where this is the open case of its job; the ticket is told of it, unless it is the case's."""
+        if standing is None or carries(standing, ticket):
+            return replace(known, stage=Stage.DONE)
+        where = self._hands.links.case_url(standing.ref)
+        return self._saying(known, Stage.DONE, f"{standing.ref} is open for this job already: {where}")
 
     def _job(self, text: str) -> tuple[str, str]:
         """The platform and the job as the platform knows it. Raises BadInput: what is missing, and what to write."""
         platform, job = _job_said(text)
         with self._ledger.store.reading() as uow:
             platforms = known_platforms(uow)
+            platform = next((one for one in platforms if one.casefold() == platform.casefold()), platform)
             if not job:
                 raise _which_job(jobs_named_in(uow, text, LIKE_IT))
             same = jobs_called(uow, platform, job)
@@ -156,18 +183,18 @@ class _Hearing:
         if same:
             names = ", ".join(in_ticket(one.platform) for one in same)
             raise BadInput(
-                f"There is a job {in_ticket(job)} on {names}.",
+                f"There is a job {_name(job)} on {names}.",
                 "Write both lines in a comment: Job: … and Platform: …",
             )
         if platform and platform not in platforms:
             raise BadInput(
-                f"No platform is called {in_ticket(platform)}.",
+                f"No platform is called {_name(platform)}.",
                 f"These are known: {', '.join(map(in_ticket, platforms)) or 'none yet'}. Write both lines.",
             )
         if platform or len(platforms) == 1:
             return platform or platforms[0], job  # newer than the last check, perhaps: the platform itself says it
         raise BadInput(
-            f"No job {in_ticket(job)} is known.",
+            f"No job {_name(job)} is known.",
             "Write a comment with a line for the job as the platform writes it, and one for the platform.",
         )
 
@@ -180,9 +207,10 @@ class _Hearing:
             try:
                 if self._look(ticket, known):
                     wanted.append(ticket)
-            except DeskDown:
-                raise
             except Exception as error:
+                self._note(ticket, known)  # it had its turn: however often it fails, the others have theirs
+                if isinstance(error, DeskDown):
+                    raise
                 problems(f"the ticket {ticket}", error)
         return wanted
 
@@ -222,7 +250,7 @@ class _Hearing:
         news = [one for one in self._desk.comments(ticket) if not one.ours and one.id not in known.heard]
         known = replace(known, heard=(*known.heard, *(one.id for one in news)))
         text = "\n".join(one.text for one in news)
-        if not _SAID.search(text):
+        if not _SAID.search(visible(text)):
             self._note(ticket, known)
             return False
         if any(one.by for one in news):
@@ -232,14 +260,15 @@ class _Hearing:
     def _became_of(self, ticket: str, known: Known) -> None:
         """Where no case can be opened as the ticket says, the ticket is asked; else the list of what is owed tries."""
         with self._ledger.store.reading() as uow:
-            row = next((one.row for one in wanted_cases(uow) if one.row.key == known.key), None)
-        if row is None:
-            self._note(ticket, replace(known, stage=Stage.DONE))
-        elif not row.code or row.code in PASSES | HARMLESS:
-            self._note(ticket, known)
+            wanted = next((one for one in wanted_cases(uow) if one.row.key == key_of(known.platform, known.job)), None)
+            standing = uow.cases.open_for(known.platform, known.job)
+        if wanted is None:
+            self._note(ticket, self._done(ticket, known, standing))
+        elif wanted.request.ticket != ticket or not wanted.row.code or wanted.row.code in PASSES | HARMLESS:
+            self._note(ticket, known)  # where it is wanted for another ticket, too, that one is asked
         else:
-            take_back(self._ledger, known.key)
-            self._ask(ticket, replace(known, key=""), row.trouble)
+            take_back(self._ledger, wanted.row.key)
+            self._ask(ticket, replace(known, platform="", job=""), wanted.row.trouble)
 
     def _ask(self, ticket: str, known: Known, why: str) -> None:
         page = f"{self._hands.links.raise_url}?ticket={ticket}"
@@ -257,6 +286,11 @@ class _Hearing:
         with self._ledger.store.uow() as uow:
             uow.cursors.set(f"{self._mark}{ticket}", json.dumps(asdict(known)), self._ledger.clock())
             uow.commit()
+
+
+def _name(text: str) -> str:
+    """A name that somebody wrote, for a ticket; it may be anything."""
+    return in_ticket(short(text))
 
 
 def _which_job(alike: Iterable[KnownJob]) -> BadInput:
