@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from difflib import get_close_matches
+
 import pytest
 
 from caseproof.domain.errors import BadInput
@@ -33,6 +36,19 @@ def test_few_names_are_all_told_many_are_counted_and_of_those_alike_only_some() 
     many = [f"job-{number:03}" for number in range(500)]
     assert what_is_alike("xyz", many) == "There are 500, none alike."
     assert len(alike("job-1", many)) == MOST
+
+
+def test_of_fifty_thousand_names_the_likeliest_alone_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[int] = []
+
+    def close(name: str, names: Collection[str], n: int, cutoff: float) -> list[str]:
+        compared.append(len(names))
+        return get_close_matches(name, names, n=n, cutoff=cutoff)
+
+    monkeypatch.setattr("caseproof.domain.spelling.get_close_matches", close)
+    many = [f"feed/{number}-garden-shop" for number in range(50_000)]
+    assert alike("fead/77-gardn-shop", many)[0] == "feed/77-garden-shop"
+    assert max(compared) <= 500
 
 
 def test_a_cause_that_there_is_not_is_refused_with_those_that_are_alike_and_all_there_are() -> None:
