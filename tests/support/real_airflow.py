@@ -21,6 +21,8 @@ HOME = Path(os.environ.get("CASEPROOF_TEST_AIRFLOW_HOME", "."))
 """Its folder: its database, and the signs that its DAGs look at (sandbox/airflow_dags)."""
 BROKEN = HOME / "signs" / "broken"
 """While this file is there, the feeds fail."""
+SECONDS = 120
+"""How long one answer may take: all of Airflow is in one SQLite, and on a busy machine it waits for itself."""
 _OVER = ("success", "failed")
 
 
@@ -29,9 +31,11 @@ class RealAirflow:
 
     def __init__(self) -> None:
         body = {"username": USER, "password": PASSWORD}
-        token = httpx.post(f"{AIRFLOW}/auth/token", json=body, timeout=30).raise_for_status().json()["access_token"]
+        token = (
+            httpx.post(f"{AIRFLOW}/auth/token", json=body, timeout=SECONDS).raise_for_status().json()["access_token"]
+        )
         self._http = httpx.Client(
-            base_url=f"{AIRFLOW}/api/v2", headers={"Authorization": f"Bearer {token}"}, timeout=30
+            base_url=f"{AIRFLOW}/api/v2", headers={"Authorization": f"Bearer {token}"}, timeout=SECONDS
         )
 
     def close(self) -> None:

@@ -406,9 +406,8 @@ class RealAirflowLine(PlatformLine):
 
     def start(self, request: pytest.FixtureRequest) -> None:
         self.airflow = RealAirflow()
-        # The first pool has jobs of other connections and retailers besides.
-        pool = 0 if "wide_stop" in request.node.name else next(self.POOLS)
-        self.pool, self.names = f"pool-{pool}", iter("abc")
+        self.is_wide = "wide_stop" in request.node.name
+        self.pool, self.names = "", iter("abc")
         self.added: list[str] = []
         self.liar = Liar()
         self.platform = AirflowClient(AIRFLOW, user=USER, password=PASSWORD, transport=self.liar)
@@ -420,6 +419,8 @@ class RealAirflowLine(PlatformLine):
         self.airflow.close()
 
     def add(self, name: str, *, shop: str = "garden", marketplace: str = "bazaar", connection: str = "sftp") -> str:
+        # The pool of number 0 has jobs of another connection and of another retailer besides.
+        self.pool = self.pool or f"pool-{0 if self.is_wide else next(self.POOLS)}"
         dag = f"{self.pool}-{name if name in self.WIDE else next(self.names)}"
         until(lambda: self.airflow.knows(dag) and self.airflow.knows(f"{dag}-again"))
         self.added += [dag, f"{dag}-again"]
