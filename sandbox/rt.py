@@ -24,7 +24,7 @@ from typing import Any
 
 from sandbox.farm_http import Asked, Reply
 from sandbox.provider import Bad, Simulator, main
-from sandbox.rt_tickets import Part, Ticket, Transaction, term, terms_of
+from sandbox.rt_tickets import Part, Ticket, Transaction, as_utf8, term, terms_of, time_of, user_of
 
 USER, TOKEN, PASSWORD, NUMBER = "caseproof", "1-27-0123456789abcdef0123456789abcdef", "a-made-up-password", "27"
 QUEUE, RAISED, ELSEWHERE, FIELD = "Integrations", "Front line", "Elsewhere", "Caseproof"
@@ -36,16 +36,17 @@ RIGHTS = {
 ZONE = timedelta(hours=5, minutes=45)
 """The account's zone, in which a search reads times."""
 _NO_LOGIN = "Unauthorized"
-_PEOPLE = {USER: ("Caseproof", "caseproof@example.com"), "agent": ("An agent", "agent@example.com")}
 
 
 class RtSimulator(Simulator):
-    """``rights`` are what our account may do; ``fields`` the custom fields of each queue."""
+    """``rights`` are what our account may do; ``fields`` the custom fields of each queue. It may not see what is in
+    ``hidden``."""
 
     def __init__(self) -> None:
         super().__init__()
         self.lifecycle = {"new": True, "open": True, "stalled": True, "resolved": False, "rejected": False}
         self.rights = set(RIGHTS)
+        self.hidden: set[int] = set()
         self.fields = {QUEUE: {FIELD}, RAISED: {FIELD}, ELSEWHERE: {FIELD}}
         self.token, self.password = TOKEN, PASSWORD
         self.tickets: dict[int, Ticket] = {}
@@ -81,6 +82,12 @@ class RtSimulator(Simulator):
             other = self._made(RAISED, "Before it", "", "agent", [], {}).id
             self.tickets[int(ticket)].depends_on = other
             return str(other)
+
+    def move(self, ticket: str, queue: str) -> None:
+        """Somebody moves a ticket to another queue; it keeps its fields, and shows those that the queue has."""
+        with self._lock:
+            self.tickets[int(ticket)].queue = queue
+            self._add(self.tickets[int(ticket)], "Set", "agent")
 
     def merge(self, dead: str, alive: str) -> None:
         """Somebody merges a ticket into another, which gets its history."""
@@ -180,7 +187,7 @@ class RtSimulator(Simulator):
         while ticket is not None and ticket.merged_into:
             ticket = self.tickets[ticket.merged_into]
         writes = rest in (["comment"], ["correspond"])
-        if ticket is None or "ShowTicket" not in self.rights:
+        if ticket is None or "ShowTicket" not in self.rights or ticket.id in self.hidden:
             if writes:
                 return _refused(400, "Permission Denied")
             if rest:
@@ -253,7 +260,7 @@ class RtSimulator(Simulator):
         for one in body.get("Attachments", []):
             content, name = base64.b64decode(one["FileContent"]), one["FileName"]
             if one["FileType"].split("/")[0] in ("text", "message"):
-                content = _as_utf8(content)
+                content = as_utf8(content)
             name = str(make_header(decode_header(name))) if name.isascii() else name.encode().decode("ascii", "replace")
             done.parts.append(Part(self._number(), one["FileType"], content, name))
         said = ["Comments added" if how == "comment" else "Correspondence added"]
@@ -271,9 +278,10 @@ class RtSimulator(Simulator):
         except ValueError as error:
             return _refused(400, f"{error} at Tickets.pm line 3208.\n")
         merged = "EffectiveId" in query
+        seen = [one for one in self.tickets.values() if "ShowTicket" in self.rights and one.id not in self.hidden]
         found = [
-            self._found(one) for one in self.tickets.values()
-            if "ShowTicket" in self.rights and one.status != "deleted" and (merged or not one.merged_into)
+            self._found(one) for one in seen
+            if one.status != "deleted" and (merged or not one.merged_into)
             and all(fits(one) for fits in terms)
         ]  # fmt: skip
         return self._page(sorted(found, key=lambda one: int(one["id"])), asked, total=True)
@@ -283,8 +291,8 @@ class RtSimulator(Simulator):
         shown = [one for one in ticket.history if not kinds or one.kind in kinds]
         comments = "ShowTicketComments" in self.rights
         return [
-            {"id": str(one.id), "type": "transaction", "Type": one.kind, "Creator": _user(one.creator),
-             "Created": _time(one.at)} if comments or one.kind != "Comment" else None
+            {"id": str(one.id), "type": "transaction", "Type": one.kind, "Creator": user_of(one.creator),
+             "Created": time_of(one.at)} if comments or one.kind != "Comment" else None
             for one in sorted(shown, key=lambda one: one.id)
         ]  # fmt: skip
 
@@ -302,7 +310,7 @@ class RtSimulator(Simulator):
 
     def _part(self, done: Transaction, part: Part) -> dict[str, Any]:
         return {"id": str(part.id), "type": "attachment", "TransactionId": str(done.id), "Filename": part.name,
-                "ContentType": part.kind, "ContentLength": str(len(part.content)), "Creator": _user(done.creator),
+                "ContentType": part.kind, "ContentLength": str(len(part.content)), "Creator": user_of(done.creator),
                 "Content": part.content.decode(errors="replace")}  # fmt: skip
 
     def _content(self, number: int) -> Reply:
@@ -365,30 +373,13 @@ class RtSimulator(Simulator):
         values = [{"id": "2", "name": name, "values": [one.fields[name]] if one.fields.get(name) else []}
                   for name in sorted(self.fields[one.queue])] if "SeeCustomField" in self.rights else []  # fmt: skip
         return {"id": str(one.id), "type": "ticket", "Subject": one.subject, "Status": one.status,
-                "Created": _time(one.at), "Creator": _user(one.creator), "CustomFields": values,
+                "Created": time_of(one.at), "Creator": user_of(one.creator), "CustomFields": values,
                 "Requestor": [{"id": who, "type": "user", "EmailAddress": who} for who in one.requestor],
                 "EffectiveId": str(one.merged_into or one.id)}  # fmt: skip
 
     def _number(self) -> int:
         self._next += 1
         return self._next
-
-
-def _as_utf8(content: bytes) -> bytes:
-    try:
-        content.decode()
-    except UnicodeDecodeError:
-        return content.decode("latin-1").encode()
-    return content
-
-
-def _user(who: str) -> dict[str, Any]:
-    name, email = _PEOPLE.get(who, ("", ""))
-    return {"id": who, "type": "user", "RealName": name, "EmailAddress": email}
-
-
-def _time(at: datetime) -> str:
-    return f"{at:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _refused(status: int, message: str) -> Reply:

@@ -6,6 +6,9 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
+
+_PEOPLE = {"caseproof": ("Caseproof", "caseproof@example.com"), "agent": ("An agent", "agent@example.com")}
 
 
 @dataclass
@@ -90,3 +93,23 @@ def terms_of(query: str) -> list[str]:
     if quoted or depth:
         raise ValueError("Wrong query, expecting a VALUE")
     return [one.strip().removeprefix("(").removesuffix(")").strip() for one in (*terms, query[start:])]
+
+
+def as_utf8(content: bytes) -> bytes:
+    """A text as RT writes it anew."""
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return content.decode("latin-1").encode()
+    return content
+
+
+def user_of(who: str) -> dict[str, Any]:
+    """An account, as what refers to it tells it."""
+    name, email = _PEOPLE.get(who, ("", ""))
+    return {"id": who, "type": "user", "RealName": name, "EmailAddress": email}
+
+
+def time_of(at: datetime) -> str:
+    """A time, to the second."""
+    return f"{at:%Y-%m-%dT%H:%M:%SZ}"

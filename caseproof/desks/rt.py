@@ -50,7 +50,7 @@ from caseproof.desks.rt_wire import (
     Thing,
     quoted,
 )
-from caseproof.domain.visible import one_line
+from caseproof.domain.visible import one_line, visible
 from caseproof.http.api import READ_SECONDS
 from caseproof.http.client import Answer, Transport
 
@@ -155,7 +155,7 @@ class RequestTracker:
         wanted = {
             "Queue": account.queue,
             "Subject": subject,
-            "Content": marked(body, key, LONGEST_TEXT).lstrip(),
+            "Content": marked(visible(body), key, LONGEST_TEXT).lstrip(),
             "ContentType": "text/plain",
             "CustomFields": {account.reference_field: key},
             **({"Requestor": [account.requestor]} if account.requestor else {}),
@@ -246,7 +246,7 @@ class RequestTracker:
         mark = mark_of(key)
         if self._has(row, mark):
             return
-        wanted = {"Content": marked(text, key, LONGEST_TEXT).lstrip(), "ContentType": "text/plain"}
+        wanted = {"Content": marked(visible(text), key, LONGEST_TEXT).lstrip(), "ContentType": "text/plain"}
         if public and self._status(row) is TicketStatus.CLOSED:
             wanted["Status"] = row.status  # else what is said in public opens it again
         self._written(row, "correspond" if public else "comment", wanted, lambda: self._has(row, mark) or None)
@@ -320,7 +320,7 @@ class RequestTracker:
             return there
         refuse_to_pile_up(self._api.name, f"#{row.id}", name, self._files.names(row.id))
         digest = hashlib.sha256(content).hexdigest()
-        said = marked(name, f"{row.id} {name} {digest}", LONGEST_TEXT)
+        said = marked(one_line(name), f"{row.id} {name} {digest}", LONGEST_TEXT)
         wanted = {"Content": said, "ContentType": "text/plain", "Attachments": [part_of(name, content, media_type)]}
         self._written(row, "comment", wanted, lambda: self._files.find(row.id, name, content))
         found = self._files.find(row.id, name, content)

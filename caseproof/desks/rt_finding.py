@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+from caseproof.desks.base import DeskError
 from caseproof.desks.html_text import as_text
 from caseproof.desks.marks import mark_of
 from caseproof.desks.rt_api import RtApi
@@ -53,11 +54,28 @@ class Finder:
     def find(self, key: str) -> Row | None:
         """The oldest ticket of this key, or the one that it was merged into; None where there is none."""
         for found in self._api.search(f"{self._cf} = {quoted(key)} AND EffectiveId > 0"):
-            if found.has(self._field, key) and not found.is_deleted:
-                row, _ = self.read(found.effective or found.id)
-                if row is not None and not row.is_deleted:
-                    return row
+            if not self._is_of(found, key):
+                continue
+            row, answer = self.read(found.effective or found.id)
+            if answer.status == 403:
+                raise self.not_shown(answer, found.id)
+            if row is not None and not row.is_deleted:
+                return row
         return None
+
+    def _is_of(self, found: Row, key: str) -> bool:
+        """Whether it has this key: one in a queue without the field is found by it, and does not show it."""
+        return found.has(self._field, key) or (not found.shows(self._field) and self._begins_as(found, key))
+
+    def _begins_as(self, found: Row, key: str) -> bool:
+        """Whether we made it under this key, as its first text says."""
+        return any(one.text.rstrip().endswith(mark_of(key)) for one in self.said(found.id, (CREATE,), by_us=True))
+
+    def not_shown(self, answer: Answer, number: str) -> DeskError:
+        """The error for a ticket that is there, and that our account may not see."""
+        return self._api.refused(
+            answer, f"Give our account ShowTicket in the queue of #{number}; it may have been moved to another."
+        )
 
     def without_reference(self, key: str, subject: str) -> Row | None:
         """A ticket that we made under this key, and whose field RT left empty: we may not set it, say."""
@@ -66,7 +84,7 @@ class Finder:
             f"AND Subject = {quoted(subject)}"
         )
         for found in self._api.search(asked):
-            if any(one.text.rstrip().endswith(mark_of(key)) for one in self.said(found.id, (CREATE,), by_us=True)):
+            if self._begins_as(found, key):
                 return found
         return None
 

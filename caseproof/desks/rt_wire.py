@@ -180,6 +180,10 @@ class Row(Numbered):
         """Whether a custom field holds exactly this; RT's search does not tell capitals from small letters."""
         return any(one.name.casefold() == name.casefold() and value in one.values for one in self.fields)
 
+    def shows(self, name: str) -> bool:
+        """Whether it has this custom field at all, as far as we can see."""
+        return any(one.name.casefold() == name.casefold() for one in self.fields)
+
     @property
     def next_statuses(self) -> list[str]:
         """The statuses that RT offers us as its next; a lifecycle may allow others."""

@@ -22,7 +22,7 @@ from caseproof.desks.rt_wire import LARGEST_FILE, RtAccount
 from caseproof.domain.errors import BadInput
 from sandbox.provider import Bad, Kind, running
 from sandbox.rt import ELSEWHERE, FIELD, NUMBER, PASSWORD, QUEUE, RAISED, TOKEN, USER, RtSimulator
-from tests.support.request_tracker import NARROW, RIGHTS
+from tests.support.request_tracker import BARE, NARROW, RIGHTS
 from tests.support.rt_desks import RTS, request_tracker_of
 
 KEY, OTHER = "JF-000001", "JF-000002"
@@ -124,6 +124,30 @@ def test_a_merged_ticket_is_followed_and_the_other_one_is_told_so_once(both: Her
     texts = [one.text for one in both.desk.comments(alive)]
     assert texts == [f"The ticket #{dead} was merged into this one. Caseproof goes on here.", "Stopped."]
     assert both.desk.ticket(alive).status is CLOSED
+
+
+def test_a_ticket_that_was_moved_to_a_queue_without_the_field_is_found_and_not_made_again(both: Here) -> None:
+    if isinstance(both, MadeUp):
+        both.rt.fields[BARE] = set()
+    number = both.made()
+    both.people.move(number, BARE)
+    found = both.another().find(KEY)
+    assert found is not None
+    assert found.id == number == both.another().create(KEY, "Feed fails", "").id
+    assert both.another().find(KEY.lower()) is None
+    both.desk.comment(number, "a", "words")
+    both.desk.set_status(number, CLOSED)
+    assert both.desk.ticket(number).status is CLOSED
+
+
+def test_a_ticket_that_was_merged_where_we_may_not_look_is_not_made_again(here: MadeUp) -> None:
+    dead, alive = here.made(), here.rt.raise_ticket("Theirs", "", queue=RAISED)
+    here.rt.merge(dead, alive)
+    here.rt.hidden.add(int(alive))
+    with pytest.raises(DeskError, match="403") as told:
+        here.made()
+    assert "ShowTicket" in told.value.next_action
+    assert len(here.rt.tickets) == 2
 
 
 def test_a_field_that_may_not_be_set_leaves_one_ticket_and_not_one_a_try(here: MadeUp) -> None:
@@ -334,6 +358,19 @@ def test_ours_is_told_from_what_people_write_also_where_they_end_as_we_do(both: 
     assert all(abs(one.at - datetime.now(UTC)) < timedelta(minutes=2) for one in both.desk.comments(number))
 
 
+ODD = "a\x00b \ud800 c\x0bd \U0001f389 \r\nend\x7f"
+
+
+def test_words_with_signs_that_are_none_are_said_once_all_the_same(both: Here) -> None:
+    number = both.desk.create(KEY, f"Feed {ODD}", ODD).id
+    assert both.another().create(KEY, f"Feed {ODD}", ODD).id == number
+    for desk in (both.desk, both.another()):
+        desk.comment(number, "a", ODD)
+    [said] = both.desk.comments(number)
+    assert (said.ours, said.text.startswith("a"), said.text.endswith("end")) == (True, True, True)
+    assert "\U0001f389" in said.text
+
+
 def test_many_comments_are_read_to_the_end(here: MadeUp) -> None:
     number = here.made()
     for n in range(130):
@@ -508,14 +545,13 @@ def test_too_many_calls_are_waited_for_as_long_as_it_says(here: MadeUp) -> None:
 
 
 def test_a_list_without_an_end_is_an_error(here: MadeUp) -> None:
-    page = [{"id": str(n), "Status": "open", "Type": "Comment"} for n in range(100)]
+    other = [{"name": FIELD, "values": ["JF-000009"]}]
+    page = [{"id": str(n), "Status": "open", "CustomFields": other} for n in range(100)]
     given = iter(range(10**6))
 
-    def endless(request: httpx.Request) -> httpx.Response:
-        if "/tickets" in request.url.path:
-            n = next(given)
-            return httpx.Response(200, json={"items": [one | {"id": str(n * 100 + int(one["id"]))} for one in page]})
-        return httpx.Response(200, json={})
+    def endless(_: httpx.Request) -> httpx.Response:
+        n = next(given)
+        return httpx.Response(200, json={"items": [one | {"id": str(n * 100 + int(one["id"]))} for one in page]})
 
     with pytest.raises(DeskError, match="more of what it was asked for"):
         here.another(transport=httpx.MockTransport(endless)).find(KEY)

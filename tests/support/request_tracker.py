@@ -26,8 +26,8 @@ RT = os.environ.get(VARIABLE, "")
 PACKAGES = ("request-tracker5", "rt5-db-sqlite", "rt5-standalone")
 USER, PASSWORD, ROOT_PASSWORD = "caseproof", "a-made-up-password", "another-made-up-password"
 QUEUE, RAISED, ELSEWHERE, FIELD = "Integrations", "Front line", "Elsewhere", "Caseproof"
-NARROW, RIGHTS = "Narrow", "SeeQueue CreateTicket ShowTicket SeeCustomField"
-"""The same names as the made-up one has (`sandbox/rt.py`), and a queue in which our account has few rights."""
+BARE, NARROW, RIGHTS = "Bare", "Narrow", "SeeQueue CreateTicket ShowTicket SeeCustomField"
+"""The same names as the made-up one has (`sandbox/rt.py`); a queue without our field, and one with few rights."""
 RENAMED = "renamed"
 SERVER = Path("/usr/share/request-tracker5/libexec/rt-server")
 
@@ -65,18 +65,19 @@ Set(%Lifecycles, %{{ RT->Config->Get('Lifecycles') || {{}} }}, {renamed} => {{
 _DATA = """
 my @queues = ('{queue}', '{raised}', '{elsewhere}');
 my @all = (@queues, '{narrow}');
+my @ours = (@queues, '{bare}');
 @CustomFields = ({{
     Name => '{field}', Type => 'FreeformSingle', LookupType => 'RT::Queue-RT::Ticket', Queue => [@all],
 }});
 @Queues = (
     {{ Name => '{queue}' }}, {{ Name => '{raised}' }}, {{ Name => '{elsewhere}', Lifecycle => '{renamed}' }},
-    {{ Name => '{narrow}' }},
+    {{ Name => '{narrow}' }}, {{ Name => '{bare}' }},
 );
 @Users = ({{
     Name => '{user}', Password => '{password}', Privileged => 1, EmailAddress => 'caseproof@example.com',
     RealName => 'Caseproof',
 }});
-@ACL = map {{ my $right = $_; map {{ {{ Right => $right, Queue => $_, UserId => '{user}' }} }} @queues }}
+@ACL = map {{ my $right = $_; map {{ {{ Right => $right, Queue => $_, UserId => '{user}' }} }} @ours }}
     qw(SeeQueue CreateTicket ShowTicket ShowTicketComments CommentOnTicket ReplyToTicket ModifyTicket
        SeeCustomField ModifyCustomField);
 push @ACL, map {{ {{ Right => $_, Queue => '{narrow}', UserId => '{user}' }} }} qw({rights});
@@ -124,7 +125,7 @@ def _write(place: Path, port: int) -> None:
     site = _SITE.format(folder=place, port=port, renamed=RENAMED)
     data = _DATA.format(
         field=FIELD, queue=QUEUE, raised=RAISED, elsewhere=ELSEWHERE, renamed=RENAMED, user=USER, password=PASSWORD,
-        folder=place, narrow=NARROW, rights=RIGHTS,
+        folder=place, narrow=NARROW, bare=BARE, rights=RIGHTS,
     )  # fmt: skip
     for name, text in (("site.pm", site), ("data.pl", data), ("password", f"{ROOT_PASSWORD}\n")):
         (place / name).write_text(text, encoding="utf-8")
@@ -182,6 +183,9 @@ class People:
         other = str(asked(self._url, "POST", "ticket", {"Queue": QUEUE, "Subject": "Before it"})["id"])
         asked(self._url, "PUT", f"ticket/{ticket}", {"AddDependsOn": other})
         return other
+
+    def move(self, ticket: str, queue: str) -> None:
+        asked(self._url, "PUT", f"ticket/{ticket}", {"Queue": queue})
 
     def merge(self, dead: str, alive: str) -> None:
         asked(self._url, "PUT", f"ticket/{dead}", {"MergeInto": alive})
