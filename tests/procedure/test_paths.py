@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Callable
@@ -17,9 +18,10 @@ from caseproof.domain.job_failure.lifecycle import State
 from caseproof.domain.vocabulary import Decision
 from caseproof.evidence.proof import verify_proof
 from caseproof.platforms.abilities import Ability, Lack
-from caseproof.platforms.base import PlatformRefused, RunState
+from caseproof.platforms.base import PlatformRefused, RunState, UnknownJob
 from caseproof.procedure.closing import deciding, proving, removing
 from caseproof.procedure.closing.ticket import close_ticket
+from caseproof.procedure.views.asking import _offered
 from caseproof.procedure.views.case_page import case_page
 from tests.support.world import CONTACT, DECIDER, JOB, REVIEWER, STEPS, THE_END, World
 
@@ -140,6 +142,48 @@ def test_nothing_is_deleted_that_does_not_stand_still(make_world) -> None:
 def test_nothing_is_stopped_for_good_that_nobody_decided_to_remove(world: World) -> None:
     with pytest.raises(NotAllowed, match="Nobody decided to remove"):
         removing.stop_for_good(world.platform, world.case(world.open()))
+
+
+def test_nothing_is_deleted_once_somebody_decides_otherwise_between_stop_and_deletion(make_world) -> None:
+    world = deleting(make_world)
+    ref, world.decision = world.open(), Decision.REMOVE
+    world.walk(ref, before="start")
+    case = world.case(ref)
+    removing.stop_for_good(world.platform, case)
+    with pytest.raises(NotAllowed, match="Nobody decided to remove"):
+        removing.delete(world.platform, dataclasses.replace(case, decision=None))
+    assert JOB in world.platform.held
+
+
+def test_a_removal_that_is_run_again_after_its_case_closed_touches_no_job_that_was_set_up_anew(make_world) -> None:
+    world = deleting(make_world)
+    ref = world.closed(Decision.REMOVE)
+    world.platform.add(JOB)
+    for do in (removing.stop_for_good, removing.delete):
+        with pytest.raises(NotAllowed, match="is closed"):
+            do(world.platform, world.case(ref))
+    assert world.platform.is_active(JOB)
+
+
+def test_a_deletion_of_which_nothing_was_written_down_is_done_when_it_is_tried_again(make_world, monkeypatch) -> None:
+    world = deleting(make_world)
+    ref, world.decision = world.open(), Decision.REMOVE
+    world.walk(ref, before="start")
+
+    def beaten(job: str) -> None:
+        del world.platform.held[job]  # another run of ours was faster
+        raise UnknownJob(job)
+
+    monkeypatch.setattr(world.platform, "remove", beaten)
+    for said in ("is deleted", "nothing to delete"):
+        assert said in removing.delete(world.platform, world.case(ref))
+
+
+def test_whoever_decides_a_removal_reads_whether_the_job_is_deleted(make_world) -> None:
+    for deletes, said in ((True, "nobody gets it back"), (False, "none is deleted")):
+        world = make_world(closing={"delete_removed_jobs": deletes})
+        case = world.case(world.open())
+        assert said in _offered(world.policy, case, Decision.REMOVE, "operator").hint
 
 
 def test_a_removal_that_does_not_hold_leads_back_to_the_decision(world: World) -> None:

@@ -266,6 +266,8 @@ def _offered(policy: Policy, case: Case, value: str, by: str) -> Offered:
         no = _closed_gate(case, value) or _for_another_tier(policy, case, value, by) or _own_question(case, value, by)
         return Offered(value, label[:1].upper() + label[1:], "", no)
     hint = _HINTS.get(value, "")
+    if value == Decision.REMOVE and policy.closing.delete_removed_jobs:
+        hint = "It is stopped for good and then deleted, where its platform can: nobody gets it back from there."
     if value in list(CauseChoice):
         title, asked = would_read(CauseChoice(value), case.facts.get("marketplace"))
         hint = f"They read: \u201c{title}\u201d. Asked of them: {asked}"
