@@ -260,6 +260,7 @@ class ZohoDesk:
                 continue
             if (
                 whole.id != row.id
+                or whole.reference(self._account.reference_field)  # the list does not show it everywhere
                 or _status(whole) is TicketStatus.CLOSED
                 or not whole.fits(self._account.queue_filter)
                 or is_marked(as_text(whole.description or ""))  # one of ours that kept no reference

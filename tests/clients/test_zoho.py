@@ -600,3 +600,12 @@ def test_a_ticket_of_others_with_the_same_subject_is_not_taken_for_ours(here: He
     here.zoho.raise_ticket("[JF-000001] a job fails", "", department=DEPARTMENT, cf_caseproof="JF-000077")
     assert here.made() != theirs
     assert here.zoho.tickets[theirs].fields == {}
+
+
+def test_none_of_our_own_tickets_is_taken_for_a_persons_where_the_list_shows_no_reference(here: Here) -> None:
+    desk = here.another(queue=DEPARTMENT)
+    here.zoho.tickets[made := here.made()].description = "As an older version wrote it, without a mark."
+    here.zoho.lists_fields = False
+    theirs = here.zoho.raise_ticket("Late", "<p>Job: x</p>", department=DEPARTMENT)
+    assert made != theirs
+    assert [one.ticket.id for one in desk.raised(now() - timedelta(minutes=5))] == [theirs]
