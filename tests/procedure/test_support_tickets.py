@@ -18,6 +18,7 @@ from caseproof.domain.owing import Debt
 from caseproof.domain.support.efforts import documents, items
 from caseproof.domain.support.kinds import Kind
 from caseproof.domain.support.lifecycle import State
+from caseproof.domain.support.payloads import DevelopmentTicket
 from caseproof.domain.support.vocabulary import Outcome
 from caseproof.procedure.closing.ticket import ensure_ticket
 from caseproof.procedure.core.by_hand import name_ticket
@@ -413,3 +414,15 @@ def test_a_ticket_that_nobody_wants_any_more_is_opened_by_nobody(world: World) -
     ensure_ticket(here.ledger, here.effects, here.links, world.desk, ref, desk_name="desk")
     assert tickets(world) == []
     assert owed(world, ref) == set()
+
+
+def test_a_support_cases_ticket_that_is_closed_by_hand_is_opened_again_and_developments_is_not(world: World) -> None:
+    ref, keeper = opened(world, State.WITH_DEVELOPMENT), Keeper(world)
+    keeper(minutes=5)
+    case = world.case(ref)
+    own, theirs = (case.ticket or pytest.fail("no ticket"))["ticket"], case.all_of(DevelopmentTicket)[-1]["ticket"]
+    for ticket in (own, theirs):
+        world.desk.set_status(ticket, TicketStatus.CLOSED)
+    assert keeper(minutes=5).tickets_opened_again == [ref]
+    assert [world.desk.ticket(one).status for one in (own, theirs)] == [TicketStatus.OPEN, TicketStatus.CLOSED]
+    assert f"{ref} is open, so its ticket is open again" in world.desk.comments(own)[-1].text
