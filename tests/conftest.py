@@ -34,6 +34,10 @@ gc.disable()
 
 TESTS = Path(__file__).parent
 
+NEEDS = {"test_real_airflow.py": "CASEPROOF_TEST_AIRFLOW", "test_real_mail.py": "CASEPROOF_TEST_POSTFIX"}
+"""The files that need a real server, which their own `make test-...` names in this variable: else they are no tests."""
+collect_ignore_glob = [f"*/{name}" for name, variable in NEEDS.items() if not os.environ.get(variable)]
+
 SHARED = {"prefect_server", "postgres"}
 """The servers of the whole run, by their fixtures."""
 SHARING = "the shared servers"
@@ -130,7 +134,8 @@ def _begin_elsewhere(config: pytest.Config) -> None:
     """
     process, count = (os.environ.get(f"PYTEST_XDIST_WORKER{what}", "") for what in ("", "_COUNT"))
     if process and [Path(argument).resolve() for argument in config.args] == [TESTS]:
-        files = sorted(str(file) for file in TESTS.rglob("test_*.py"))
+        absent = {pattern.removeprefix("*/") for pattern in collect_ignore_glob}  # pytest ignores none that is named
+        files = sorted(str(file) for file in TESTS.rglob("test_*.py") if file.name not in absent)
         first = int(process.removeprefix("gw")) * len(files) // int(count)
         config.args[:] = files[first:] + files[:first]
 

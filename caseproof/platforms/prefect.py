@@ -23,6 +23,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
+from uuid import UUID
 
 from caseproof.domain.errors import BadInput
 from caseproof.domain.spelling import what_is_alike
@@ -280,8 +281,8 @@ class PrefectJobsClient:
         return self._run(runs[0], job_id) if runs else None
 
     def run(self, run_id: str) -> Run:
-        answer = self._api.call("GET", f"flow_runs/{quote(run_id, safe='')}")
-        if answer.is_missing:
+        answer = self._api.call("GET", f"flow_runs/{quote(run_id, safe='')}") if _is_id(run_id) else None
+        if answer is None or answer.is_missing:
             raise UnknownRun(
                 f"There is no run {run_id} on {self._api.address}.",
                 "It may have been deleted; start the job once more.",
@@ -441,6 +442,14 @@ def _tagged(tags: Iterable[str], prefix: str) -> str | None:
     """What follows ``prefix`` in the first tag (by the alphabet) that has it."""
     values = sorted(tag[len(prefix) :].strip() for tag in tags if tag.startswith(prefix))
     return next((value for value in values if value), None)
+
+
+def _is_id(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _run_key(job_id: str, key: str) -> str:

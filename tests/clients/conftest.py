@@ -26,10 +26,6 @@ from tasks import common
 from tests.support.case_runs import carried_by_a_run, deploy_stand_in
 from tests.support.command import Run, for_home, runner
 from tests.support.fakes import Clock
-from tests.support.postfix import POSTFIX
-
-collect_ignore = [*([] if POSTFIX else ["test_real_mail.py"])]
-"""What needs a real server that is not there: make test-postfix."""
 
 
 @pytest.fixture

@@ -14,12 +14,7 @@ from caseproof.config.policy_check import Pace
 from caseproof.config.settings import Settings
 from caseproof.store import Store
 from tests.support.keeper import Keeper, waits
-from tests.support.postfix import POSTFIX
-from tests.support.real_airflow import AIRFLOW
 from tests.support.world import World
-
-collect_ignore = [*([] if AIRFLOW else ["test_real_airflow.py"]), *([] if POSTFIX else ["test_real_mail.py"])]
-"""What needs a real server that is not there: make test-airflow, make test-postfix."""
 
 
 @pytest.fixture(scope="session")

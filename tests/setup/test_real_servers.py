@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from caseproof.up.processes import Identity
+from caseproof.up.processes import Identity, wait_until
 from tests.support.real_servers import ROOT, free_port, listens, program, started
 
 SERVER = """
@@ -70,7 +70,7 @@ def test_a_script_that_is_told_to_end_leaves_no_server_no_tests_and_no_folder(
         script.send_signal(number)
         assert script.wait(60) == 128 + number
     assert (len(running), said) == (3, "by the script\n")
-    assert not any(one.is_running for one in running)
+    wait_until("what it started to end", lambda: not any(one.is_running for one in running), 10, every=0.05)
     assert (listens(port), Path(place).exists()) == (False, False)
 
 

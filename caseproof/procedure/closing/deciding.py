@@ -170,7 +170,7 @@ def review(
                 f"{member} took the decision; the policy asks another person to review it.",
                 "Let another member of the team answer.",
             )
-        if case.photo is None:
+        if case.photo is None and case.state in (State.VERIFIED, State.REVIEWED):
             raise NotAllowed(
                 f"J7: the picture of {case.ref} that was to be reviewed was taken back.",
                 "Wait for the next one: it is reviewed then.",

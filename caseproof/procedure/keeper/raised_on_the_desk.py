@@ -76,7 +76,10 @@ def hear_raised(hands: Hands, problems: Problems, hung: float) -> list[str]:
     tickets whose cases are wanted now. No ticket is begun after ``hung`` seconds. Raises DeskError, StoreError."""
     deadline = time.monotonic() + hung
     name = hands.policy.desk
-    desk = hands.desk_named(name)
+    try:
+        desk = hands.desk_named(name)
+    except BadInput:  # it is not set up yet, as the doctor says: so nobody raised anything there
+        return []
     if DeskAbility.RAISED in desk.abilities.lacks:
         return []
     work = _Hearing(hands, desk, name)
