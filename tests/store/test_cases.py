@@ -36,6 +36,16 @@ def test_the_same_job_name_on_another_platform_is_another_job(store, opened, mak
         assert uow.cases.create(make.opened(platform="other")).ref != opened.ref
 
 
+@pytest.mark.parametrize("name", ["T-17", "Grüße 東京", '"quoted" \\ 100%_', "DEV-1/x"])
+def test_the_open_case_that_speaks_of_a_name_is_found_and_no_other(store, make, name):
+    with store.uow() as uow:
+        speaks = uow.cases.create(make.opened("a", ticket=name))
+        uow.cases.create(make.opened("b", ticket=f"{name}8"))
+        uow.cases.create(make.opened("c", summary=f"See {name}, please."))
+        assert uow.cases.speaking_of(name, Kind.OPENED) == [speaks.ref]
+        assert uow.cases.speaking_of(name, Kind.TICKET_OPENED) == []
+
+
 def test_a_case_begins_with_its_opening_only(store, opened, make):
     with store.uow() as uow, pytest.raises(NotAllowed):
         uow.cases.create(make.event(opened, Kind.STOPPED))
