@@ -185,9 +185,14 @@ def test_memory_that_runs_leak_is_given_back_when_they_end(forking: Try) -> None
 
 def test_a_server_that_is_killed_in_the_middle_of_ten_runs_loses_none_and_none_runs_twice(forking: Try) -> None:
     async def test(forks: Forks) -> None:
-        code = "import os, time; time.sleep(0.5); open(os.environ['OUT'], 'a').write(f'{os.getpid()}\\n')"
+        code = (
+            "import os, time\nends = time.monotonic() + 60\n"
+            "while not os.path.exists(os.environ['OUT'] + '.go') and time.monotonic() < ends: time.sleep(0.05)\n"
+            "open(os.environ['OUT'], 'a').write(f'{os.getpid()}\\n')"
+        )
         children = [await forks.begin(code) for _ in range(10)]
         os.kill(forks.server.pid, signal.SIGKILL)
+        (forks.folder / "out.go").touch()  # no run is over before: a slow machine takes a while for ten
         assert await asyncio.gather(*(child.wait() for child in children)) == [None] * 10, "their end is seen, no code"
         ran = (forks.folder / "out").read_text().split()
         assert sorted(map(int, ran)) == sorted(child.pid for child in children)
