@@ -6,13 +6,16 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from caseproof.up.processes import Identity, wait_until
-from tests.support.real_servers import ROOT, free_port, listens, program, started
+from tests.support import real_servers
+from tests.support.real_servers import ROOT, ended_by_signals, free_port, listens, program, run_tests, started
 
 SERVER = """
 import socket, subprocess, sys
@@ -70,8 +73,36 @@ def test_a_script_that_is_told_to_end_leaves_no_server_no_tests_and_no_folder(
         script.send_signal(number)
         assert script.wait(60) == 128 + number
     assert (len(running), said) == (3, "by the script\n")
-    wait_until("what it started to end", lambda: not any(one.is_running for one in running), 10, every=0.05)
+    wait_until("what it started to end", lambda: not any(one.is_running for one in running), 60, every=0.05)
     assert (listens(port), Path(place).exists()) == (False, False)
+
+
+def _a_server(place: Path) -> None:
+    with started("The server", ["sleep", "600"], place / "log"):
+        pytest.fail("It goes on although it was told to end.")
+
+
+@pytest.mark.parametrize("start", [_a_server, lambda _: run_tests({})], ids=["a server", "the tests"])
+def test_a_signal_in_the_middle_of_a_start_leaves_nothing_behind(
+    start: Callable[[Path], object], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    tests = tmp_path / "tests"
+    tests.write_text(TESTS, encoding="ascii")
+    tests.chmod(0o755)
+    monkeypatch.setenv("PYTHON", str(tests))
+    monkeypatch.setattr(real_servers, "GRACE_SECONDS", 0.2)
+    made: list[subprocess.Popen[bytes]] = []
+
+    def told_to_end(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
+        made.append(popen(*arguments, **options))
+        os.kill(os.getpid(), signal.SIGTERM)
+        return made[0]
+
+    popen = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", told_to_end)
+    with pytest.raises(SystemExit, match=str(128 + signal.SIGTERM)), ended_by_signals():
+        start(tmp_path)
+    assert [one.returncode is not None for one in made] == [True]
 
 
 def _group(leader: int) -> list[int]:

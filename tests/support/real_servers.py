@@ -151,15 +151,16 @@ def started(
     name: str, command: Sequence[str | Path], log: Path, *, environment: Mapping[str, str] | None = None
 ) -> Iterator[Server]:
     """Start a program in the foreground; at the end it and all that it started is stopped."""
-    with log.open("ab") as out:
+    with log.open("ab") as out, _signals_wait() as hear_them:
         process = subprocess.Popen(
             command, env={**os.environ, **(environment or {})}, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
             start_new_session=True,
         )  # fmt: skip
-    try:
-        yield Server(name, process, log)
-    finally:
-        _stop(process)
+        try:
+            hear_them()
+            yield Server(name, process, log)
+        finally:
+            _stop(process)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
@@ -182,6 +183,9 @@ def ended_by_signals() -> Iterator[None]:
     def end(number: int, _: FrameType | None) -> None:
         for one in before:
             signal.signal(one, signal.SIG_IGN)  # a second one must not break off the stopping
+        if _waiting:
+            _waiting.append(number)
+            return
         raise SystemExit(128 + number)
 
     before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
@@ -194,6 +198,30 @@ def ended_by_signals() -> Iterator[None]:
             signal.signal(one, handler)
 
 
+_waiting: list[int] = []
+"""Empty, but while something is being started: then a zero, and the signal that came meanwhile."""
+
+
+@contextmanager
+def _signals_wait() -> Iterator[Callable[[], None]]:
+    """A signal waits until what it would end is in our hands: one between the start and that left the program behind.
+
+    Gives what is called once the program's stopping is sure: it ends us there if a signal came.
+    """
+
+    def hear_them() -> None:
+        came = _waiting[1:]
+        _waiting.clear()
+        if came:
+            raise SystemExit(128 + came[0])
+
+    _waiting[:] = [0]
+    try:
+        yield hear_them
+    finally:
+        hear_them()
+
+
 # -- tests ------------------------------------------------------------------------------------------------------------
 
 
@@ -204,13 +232,16 @@ def run_tests(told: Mapping[str, str], *arguments: str) -> int:
     """
     python = os.environ.get("PYTHON", str(ROOT / ".venv" / "bin" / "python"))
     command = [python, "-m", "pytest", "-n0", "-q", "-p", "no:cacheprovider", *arguments]
-    # A session of its own: a Ctrl-C reaches us alone, who hand it on once.
-    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **told}, start_new_session=True)
-    try:
-        return process.wait()
-    except BaseException:
-        _signal(process, signal.SIGINT)  # so that the tests stop what they started
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(GRACE_SECONDS)
-        _signal(process, signal.SIGKILL)
-        raise
+    with _signals_wait() as hear_them:
+        # A session of its own: a Ctrl-C reaches us alone, who hand it on once.
+        process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **told}, start_new_session=True)
+        try:
+            hear_them()
+            return process.wait()
+        except BaseException:
+            _signal(process, signal.SIGINT)  # so that the tests stop what they started
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(GRACE_SECONDS)
+            _signal(process, signal.SIGKILL)
+            process.wait()
+            raise
