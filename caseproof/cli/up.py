@@ -20,6 +20,7 @@ import typer
 from caseproof.channels.outbound.samples import check_templates
 from caseproof.cli.common import out, safe
 from caseproof.config.clock import utc_now
+from caseproof.config.policy import policy_in_force
 from caseproof.config.private_files import close_home
 from caseproof.config.settings import Settings, read_settings
 from caseproof.config.signals import handled
@@ -60,6 +61,7 @@ def up(
     """
     settings = read_settings()
     close_home(settings.home_folder)
+    policy = policy_in_force(settings)  # an error in it is told before anything is started, not by each service's log
     password = choose(settings, os.environ, none=no_password)
     may_lock_out: MayLockOut = (lambda _: True) if lock_out else _may_lock_out
     laid_out = plan(
@@ -75,6 +77,8 @@ def up(
     if not locks.hold(settings.up_lock, wait=False):
         _show_the_other(supervisor, screen, locks.holder(settings.up_lock))
         return
+    if policy.wrong is not None:
+        screen.say(f"{policy.wrong.problem} {policy.wrong.next_action}")
     screen.log_in = how_to_log_in(laid_out, password, shown=_is_terminal())
     with _stopping() as over:
         try:

@@ -155,6 +155,26 @@ def test_a_named_server_that_does_not_answer_is_said_and_nothing_is_started(
     assert "is starting" not in said
 
 
+def test_an_error_in_the_policy_is_told_before_anything_is_started_and_one_from_before_stays_in_force(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home, nowhere = tmp_path / "home", f"http://127.0.0.1:{free_port()}/api"
+    home.mkdir()
+    (home / "policy.yaml").write_text("team: [operator, lead]\non_call:\n  people: [{name: technician, mobil: '1'}]\n")
+    said = refused(home, nowhere, monkeypatch, capsys)
+    assert "on_call.people.technician.mobil: there is no such entry (misspelt?)" in said
+    assert "Next: Correct these entries." in said
+    assert "does not answer" not in said, "nothing was asked yet, and nothing begun"
+    assert [path.name for path in home.iterdir()] == ["policy.yaml"]
+    (home / "policy.yaml").write_text("team: [operator, lead]\n")
+    assert "does not answer" in refused(home, nowhere, monkeypatch, capsys)
+    (home / "policy.yaml").write_text("team: [operator, lead\n")
+    said = refused(home, nowhere, monkeypatch, capsys)
+    assert "is not YAML at line 2" in said
+    assert "Until then the policy from before stays in force" in said
+    assert "does not answer" in said, "a typing error keeps no case waiting"
+
+
 @pytest.mark.full
 def test_stopped_while_it_is_starting_it_leaves_nothing(installation: Installation) -> None:
     process = installation.up()
