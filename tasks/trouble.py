@@ -15,7 +15,8 @@ from caseproof.domain.procedure import procedure_of
 from caseproof.domain.specs import EventKind
 from caseproof.procedure.closing.ticket import offer_another
 from caseproof.procedure.core.parts import US
-from caseproof.procedure.keeper.owing import WAYS, thing_of, what_is_wrong
+from caseproof.procedure.keeper.owing import what_is_wrong
+from caseproof.procedure.keeper.ways import WAYS, thing_of
 from caseproof.procedure.views.questions import what_to_put_right
 from tasks.common import load_case, ports, services
 from tasks.display.logs import tell_news

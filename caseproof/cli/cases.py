@@ -31,7 +31,7 @@ from caseproof.procedure.core.causes import correct_cause
 from caseproof.procedure.core.services import Services, bootstrap
 from caseproof.procedure.core.texts import in_words
 from caseproof.procedure.escalation.requesting import everybody
-from caseproof.procedure.keeper.owing import give_up
+from caseproof.procedure.keeper.giving_up import give_up
 from caseproof.procedure.views.case_page import cause_in_words, next_action, sentence
 from caseproof.procedure.views.owed import as_json as owed_as_json
 from caseproof.procedure.views.owed import owed_lines

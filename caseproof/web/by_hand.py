@@ -39,7 +39,7 @@ from caseproof.procedure.core.parts import EvidenceFiles, Ledger
 from caseproof.procedure.core.texts import in_words
 from caseproof.procedure.escalation.opening import link_job
 from caseproof.procedure.escalation.requesting import answer_form, make_request, say_beside, want_details
-from caseproof.procedure.keeper.owing import give_up
+from caseproof.procedure.keeper.giving_up import give_up
 from caseproof.procedure.views.case_page import cause_in_words
 from caseproof.procedure.views.owed import owed_lines
 from caseproof.store import UnknownCase

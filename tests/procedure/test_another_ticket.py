@@ -19,8 +19,9 @@ from caseproof.procedure.core.by_hand import name_ticket
 from caseproof.procedure.core.sentences import whole_sentence
 from caseproof.procedure.escalation.opening import SupportWanted, open_support_case
 from caseproof.procedure.keeper.looking_at_tickets import look_at_tickets
-from caseproof.procedure.keeper.owing import Hands, work_off
+from caseproof.procedure.keeper.owing import work_off
 from caseproof.procedure.keeper.problems import Problems
+from caseproof.procedure.keeper.ways import Hands
 from sandbox.provider import running
 from sandbox.zoho import CLIENT, CONTACT, DEPARTMENT, ORGANISATION, REFRESH, SECRET, ZohoSimulator
 from tests.support.world import DECIDER, World

@@ -19,8 +19,9 @@ from caseproof.domain.support.kinds import Kind
 from caseproof.domain.support.lifecycle import State
 from caseproof.domain.support.steps import Request
 from caseproof.procedure.keeper.afterwards import ask_development
-from caseproof.procedure.keeper.owing import Hands, work_off
+from caseproof.procedure.keeper.owing import work_off
 from caseproof.procedure.keeper.problems import Problems
+from caseproof.procedure.keeper.ways import Hands
 from sandbox.jira import EMAIL, PROJECT, TOKEN, JiraSimulator
 from sandbox.provider import Bad, running
 from tests.support.described import not_as_described

@@ -39,10 +39,12 @@ from caseproof.procedure.core import causes
 from caseproof.procedure.core.contact_list import nobody_to_tell
 from caseproof.procedure.core.services import Services
 from caseproof.procedure.keeper import owing
+from caseproof.procedure.keeper.giving_up import give_up
 from caseproof.procedure.keeper.keeper import keep
-from caseproof.procedure.keeper.owing import WAYS, Hands, Worked, give_up, work_off
+from caseproof.procedure.keeper.owing import Worked, work_off
 from caseproof.procedure.keeper.passes import Ran
 from caseproof.procedure.keeper.problems import Problems
+from caseproof.procedure.keeper.ways import WAYS, Hands
 from caseproof.procedure.notify.recovery import tell_recovery
 from caseproof.procedure.views.board import board
 from caseproof.store import OwedRow

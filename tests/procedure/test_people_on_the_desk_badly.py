@@ -236,7 +236,7 @@ def test_the_ticket_is_looked_at_on_the_desk_that_it_is_on(world, waiting) -> No
 
 
 def _hands(world):
-    from caseproof.procedure.keeper.owing import Hands
+    from caseproof.procedure.keeper.ways import Hands
 
     here = world.services
     return Hands(

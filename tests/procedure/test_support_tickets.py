@@ -24,8 +24,10 @@ from caseproof.procedure.closing.ticket import ensure_ticket
 from caseproof.procedure.core.by_hand import name_ticket
 from caseproof.procedure.core.recordings import say_there_is_none
 from caseproof.procedure.escalation.opening import SupportWanted, open_support_case
-from caseproof.procedure.keeper.owing import Hands, give_up, work_off
+from caseproof.procedure.keeper.giving_up import give_up
+from caseproof.procedure.keeper.owing import work_off
 from caseproof.procedure.keeper.problems import Problems
+from caseproof.procedure.keeper.ways import Hands
 from caseproof.procedure.paging.raising import end_emergency, raise_emergency
 from caseproof.procedure.paging.updating import give_update
 from caseproof.store.tickets import TicketRow

@@ -16,7 +16,7 @@ from caseproof.domain.support.kinds import Kind
 from caseproof.domain.support.lifecycle import State
 from caseproof.domain.support.vocabulary import Failing, Urgency
 from caseproof.procedure.core.handling import Handle
-from caseproof.procedure.keeper.owing import give_up
+from caseproof.procedure.keeper.giving_up import give_up
 from caseproof.procedure.views.ladder_table import ladder_lines
 from flows.escalation import escalation
 from flows.say_in_a_case import say_in_a_case

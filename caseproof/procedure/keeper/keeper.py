@@ -26,21 +26,11 @@ from caseproof.procedure.keeper import rechecking
 from caseproof.procedure.keeper.afterwards import ask_development, end_recordings
 from caseproof.procedure.keeper.by_time import BY_TIME
 from caseproof.procedure.keeper.cover import Cover, look_at_cover, note_cover, note_standing
+from caseproof.procedure.keeper.debts_told import alarms, note_wanted, reminders_of_debts, wanted_in_vain
 from caseproof.procedure.keeper.looking_at_tickets import look_at_tickets
 from caseproof.procedure.keeper.no_answer import has_to_be_told, keep_paused
 from caseproof.procedure.keeper.open_incidents import note_nudge, nudges
-from caseproof.procedure.keeper.owing import (
-    AT_MOST,
-    Hands,
-    alarms,
-    note_failed,
-    note_tried,
-    note_wanted,
-    reminders_of_debts,
-    steps_to_try,
-    wanted_in_vain,
-    work_off,
-)
+from caseproof.procedure.keeper.owing import AT_MOST, note_failed, note_tried, steps_to_try, work_off
 from caseproof.procedure.keeper.passes import KeeperPass, KeeperPorts, Ran
 from caseproof.procedure.keeper.pending_team_alerts import to_tell
 from caseproof.procedure.keeper.problems import about_platform, note_problems
@@ -59,6 +49,7 @@ from caseproof.procedure.keeper.schedule import (
     waits_for_retailer,
 )
 from caseproof.procedure.keeper.team_alerts import TeamAlert, tell_team
+from caseproof.procedure.keeper.ways import Hands
 from caseproof.procedure.notify.mail_pace import NotYourTurn
 from caseproof.procedure.notify.reminding import remind
 from caseproof.procedure.notify.renewing import owes_new_link, renew_link

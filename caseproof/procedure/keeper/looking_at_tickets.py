@@ -23,7 +23,7 @@ from caseproof.domain.owing import Debt, has_open_ticket
 from caseproof.procedure.closing.ticket import TicketNotOpen, offer_another
 from caseproof.procedure.core.parts import Ledger, Links
 from caseproof.procedure.core.texts import in_ticket
-from caseproof.procedure.keeper.owing import Hands
+from caseproof.procedure.keeper.ways import Hands
 
 AT_ONCE = 10
 """How many cases a pass looks after; the others are next."""

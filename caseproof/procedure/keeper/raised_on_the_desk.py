@@ -27,9 +27,9 @@ from caseproof.domain.visible import visible
 from caseproof.procedure.containment.known_jobs import KnownJob, jobs_called, jobs_named_in, known_platforms
 from caseproof.procedure.containment.opening import Request, carries, open_case_with
 from caseproof.procedure.core.texts import in_ticket, short
-from caseproof.procedure.keeper.owing import Hands
 from caseproof.procedure.keeper.problems import Problems
 from caseproof.procedure.keeper.raising import LONGEST_SUMMARY, key_of, take_back, want, wanted_cases
+from caseproof.procedure.keeper.ways import Hands
 from caseproof.store.errors import StoreError
 
 AT_ONCE = 20

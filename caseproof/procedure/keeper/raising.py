@@ -28,7 +28,8 @@ from caseproof.platforms.base import JobPlatform
 from caseproof.procedure.containment.containment import contain
 from caseproof.procedure.containment.opening import Request, open_case
 from caseproof.procedure.core.parts import Ledger, Stopping
-from caseproof.procedure.keeper.owing import thing_of, what_is_wrong
+from caseproof.procedure.keeper.owing import what_is_wrong
+from caseproof.procedure.keeper.ways import thing_of
 from caseproof.store import OwedRow, UnitOfWork, locks
 
 AT_ONCE = 50

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from caseproof.procedure.keeper.owing import WAYS, thing_of
+from caseproof.procedure.keeper.ways import WAYS, thing_of
 from caseproof.store import OwedRow
 
 

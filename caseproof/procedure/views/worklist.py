@@ -28,9 +28,9 @@ from caseproof.procedure.core.causes import over_at
 from caseproof.procedure.core.parts import Ledger
 from caseproof.procedure.core.texts import in_words
 from caseproof.procedure.keeper.cover import standing_cover
-from caseproof.procedure.keeper.owing import thing_of
 from caseproof.procedure.keeper.problems import PROBLEMS
 from caseproof.procedure.keeper.schedule import US, waits_for_retailer
+from caseproof.procedure.keeper.ways import thing_of
 from caseproof.procedure.views.board import Returned, line, what_returned
 from caseproof.procedure.views.owed import OwedLine, owed_lines
 from caseproof.store import CaseRow, OwedRow
