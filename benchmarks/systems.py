@@ -30,8 +30,8 @@ import httpx
 from sqlalchemy import create_engine, text
 
 from caseproof.platforms.http_jobs import HttpJobsClient
+from caseproof.platforms.http_jobs_access import Access
 from caseproof.platforms.http_jobs_declared import read_service
-from caseproof.platforms.http_jobs_reading import Access
 from caseproof.platforms.sql_jobs import SqlJobsClient
 from caseproof.platforms.sql_jobs_declaration import read_sql_declaration
 from caseproof.up.postgres import EmbeddedPostgres

@@ -9,9 +9,10 @@ from pydantic import AfterValidator, ConfigDict, Field, SecretStr
 from blocks.base import Address, AddressOrNone, PlatformBlock, docs, logo
 from caseproof.domain.errors import BadInput
 from caseproof.platforms.abilities import PlatformAbilities
-from caseproof.platforms.http_jobs import ABILITIES, HttpJobsClient
+from caseproof.platforms.http_jobs import HttpJobsClient
+from caseproof.platforms.http_jobs_abilities import ABILITIES
+from caseproof.platforms.http_jobs_access import Access
 from caseproof.platforms.http_jobs_declared import read_service
-from caseproof.platforms.http_jobs_reading import Access
 
 
 def _checked(text: str) -> str:

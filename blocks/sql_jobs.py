@@ -9,7 +9,8 @@ from pydantic import ConfigDict, Field, SecretStr, field_validator
 from blocks.base import PlatformBlock, docs, logo
 from caseproof.config.declarations import DeclarationError
 from caseproof.platforms.abilities import PlatformAbilities
-from caseproof.platforms.sql_jobs import ABILITIES, SqlJobsClient
+from caseproof.platforms.sql_jobs import SqlJobsClient
+from caseproof.platforms.sql_jobs_abilities import ABILITIES
 from caseproof.platforms.sql_jobs_declaration import read_sql_declaration
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from caseproof.domain.errors import BadInput
 from caseproof.domain.vocabulary import Scope
 from caseproof.http.client import CallFailed, HttpClient, Transport, shown
-from caseproof.platforms.abilities import Ability, Lack, PlatformAbilities, all_but
+from caseproof.platforms.abilities import Ability, PlatformAbilities
 from caseproof.platforms.base import (
     Job,
     Listed,
@@ -31,40 +31,16 @@ from caseproof.platforms.base import (
     UnknownRun,
     require,
 )
-from caseproof.platforms.http_jobs_declared import (
-    ANY,
-    Call,
-    Service,
-)
-from caseproof.platforms.http_jobs_reading import ALWAYS, Access, Record, ServiceReader, text_of
+from caseproof.platforms.http_jobs_abilities import abilities_of
+from caseproof.platforms.http_jobs_access import Access
+from caseproof.platforms.http_jobs_declared import ANY, Call, Service
+from caseproof.platforms.http_jobs_reading import ALWAYS, ServiceReader
+from caseproof.platforms.http_jobs_records import Record, Records, text_of
 from caseproof.platforms.http_jobs_words import filled, names_no_zone
 
 CANCEL_PASSES = 3  # a stop looks this often for runs that slipped in while it cancelled
 LOOKS = 5  # so often a run that was just started is looked for, a second apart
 ONE_BY_ONE = 20  # so many jobs are read one by one, where a check asks for a few; more are picked from the list
-
-_IN_DECLARATION = "Do it on the service's own page, or complete the declaration."
-ABILITIES = all_but(
-    Ability,
-    {
-        Ability.RENDERED: Lack(
-            "Its runs are shown on pages of its own.",
-            "Where it has none, a person uploads a picture on the case's page, and another confirms it.",
-        )
-    },
-    {
-        Ability.SCHEDULES: "`jobs.fields` has `cron` or `every_seconds`",
-        Ability.STOP: "`stop` is given",
-        Ability.RESUME: "`resume` is given",
-        Ability.CANCEL: "`cancel` is given",
-        Ability.RUN: "`start` is given",
-        Ability.KEYED_RUN: "`start` is given",
-        Ability.PARAMETERS: "`start` takes `{parameters}`",
-        Ability.REMOVE: "`remove` is given",
-        Ability.PAGE: "`runs.page` is given",
-    },
-)
-"""What an HTTP job service is able to do; most of it is a matter of its declaration."""
 
 
 class HttpJobsClient:
@@ -84,8 +60,9 @@ class HttpJobsClient:
     ) -> None:
         self._declared, self._access, self._transport, self._sleep = declared, access, transport, sleep
         self._site = (access.site or access.base).rstrip("/")
-        self._reader = ServiceReader(declared, access, transport=transport, sleep=sleep)
-        self._abilities = _abilities(declared)
+        self._records = Records(declared, self._site)
+        self._reader = ServiceReader(declared, access, self._records, transport=transport, sleep=sleep)
+        self._abilities = abilities_of(declared)
 
     @property
     def abilities(self) -> PlatformAbilities:
@@ -119,7 +96,7 @@ class HttpJobsClient:
         runs = self._declared.runs
         if runs.list is None:
             return []
-        with closing(self._reader.rows("runs.list", runs.list, {}, self._reader.run_ids)) as pages:
+        with closing(self._reader.rows("runs.list", runs.list, {}, self._records.run_ids)) as pages:
             return next(pages, [])
 
     def _unknown_words(self, rows: Sequence[Any]) -> set[str]:
@@ -315,14 +292,14 @@ class HttpJobsClient:
     def _by_key(self, job_id: str, key: str) -> Run | None:
         runs, field = self._declared.runs, self._declared.runs.fields.key
         if runs.by_key is not None:
-            rows = self._reader.rows("runs.by_key", runs.by_key, {"job": job_id, "key": key}, self._reader.run_ids)
+            rows = self._reader.rows("runs.by_key", runs.by_key, {"job": job_id, "key": key}, self._records.run_ids)
         else:
             rows = self._reader.rows_of(job_id, ALWAYS)
         with closing(rows) as pages:
             for page in pages:
                 for row in page:
                     if field is not None and text_of(field.find(row)) == key:
-                        run = self._reader.run_of(row, job_id if runs.fields.job is None else None)
+                        run = self._records.run_of(row, job_id if runs.fields.job is None else None)
                         if run.job == job_id:
                             return run
         return None
@@ -337,7 +314,7 @@ class HttpJobsClient:
                     f"There is no run {run_id} on {self._reader.address}.",
                     "It may have been deleted; start the job once more.",
                 )
-            return self._reader.run_of(row, None)
+            return self._records.run_of(row, None)
 
     def runs_since(self, job_id: str, since: datetime) -> list[Run]:
         _aware(since)
@@ -368,29 +345,6 @@ class HttpJobsClient:
             own=(self._site, self._access.base),  # what was set up, not what an answer says
             advice=page.advice,
         )
-
-
-def _abilities(declared: Service) -> PlatformAbilities:
-    fields = declared.jobs.fields
-    there = {
-        Ability.SCHEDULES: bool(fields.cron or fields.every_seconds),
-        Ability.STOP: bool(declared.stop),
-        Ability.RESUME: bool(declared.resume),
-        Ability.CANCEL: declared.cancel is not None,
-        Ability.RUN: declared.start is not None,
-        Ability.KEYED_RUN: declared.start is not None,
-        Ability.PARAMETERS: declared.start is not None and "parameters" in declared.start.places(),
-        Ability.REMOVE: bool(declared.remove),
-        Ability.PAGE: declared.runs.page is not None,
-    }
-    lacks = {
-        ability: Lack(
-            f"Its declaration does not say how: {ABILITIES.depends[ability]}, if it is.", f"{_IN_DECLARATION}."
-        )
-        for ability, given in there.items()
-        if not given
-    }
-    return ABILITIES.lacking(lacks)
 
 
 def _aware(since: datetime) -> None:

@@ -6,12 +6,13 @@ gives them. A column that is not there is named, with the one that is meant.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Row,
     Select,
     String,
     Subquery,
@@ -29,6 +30,9 @@ from sqlalchemy.types import NullType
 from caseproof.domain.spelling import alike
 from caseproof.platforms.base import PlatformRefused
 from caseproof.platforms.sql_jobs_declaration import JobsQuery, RunsQuery
+
+PORTION = 500
+"""So many jobs are asked for at once."""
 
 
 class Table:
@@ -102,6 +106,20 @@ class Table:
     def twice(self, ours: str) -> Select[Any]:
         """A value that this column has in two rows."""
         return select(self[ours]).group_by(self[ours]).having(func.count(literal(1)) > 1).limit(1)
+
+
+def named(row: Row[Any]) -> dict[str, Any]:
+    """A row by our names."""
+    return {str(name).removeprefix("our_"): value for name, value in row._mapping.items()}
+
+
+def portions(table: Table, ours: str, asked: Sequence[str] | None) -> Iterator[tuple[Any, ...]]:
+    """The conditions to ask by, one after the other: none for all, else so many of these at once."""
+    if asked is None:
+        yield ()
+        return
+    for first in range(0, len(asked), PORTION):
+        yield (table.is_one_of(ours, asked[first : first + PORTION]),)
 
 
 def _bracketed(query: str, names: Collection[str]) -> Subquery:

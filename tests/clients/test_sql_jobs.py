@@ -137,7 +137,7 @@ def test_a_page_in_columns_is_what_one_run_after_the_other_is(table: JobTable, c
 def test_a_survey_of_several_pages_tells_each_run_once(
     table: JobTable, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("caseproof.platforms.sql_jobs.PAGE", 3)
+    monkeypatch.setattr("caseproof.platforms.sql_jobs_reading.PAGE", 3)
     wanted = [table.add_run(feed, "done", started=LATER, lasted=SECOND) for feed in ("feed-a", "feed-b") * 4]
     for jobs in (None, ["feed-a", "feed-b"]):
         pages = [[run.id for run in page] for page in client().survey(AGO, jobs).pages]
@@ -148,7 +148,7 @@ def test_a_survey_of_several_pages_tells_each_run_once(
 def test_a_survey_that_is_left_half_read_keeps_nobody_waiting(
     table: JobTable, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("caseproof.platforms.sql_jobs.PAGE", 1)
+    monkeypatch.setattr("caseproof.platforms.sql_jobs_reading.PAGE", 1)
     for _ in range(3):
         table.add_run("feed-a", "done", started=LATER, lasted=SECOND)
     jobs = client()
@@ -520,7 +520,7 @@ def test_a_server_that_freezes_is_given_up_and_down(
     table: JobTable, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("caseproof.platforms.sql_jobs_database._LONGER", 0)
-    monkeypatch.setattr("caseproof.platforms.sql_jobs.PAGE", 1)
+    monkeypatch.setattr("caseproof.platforms.sql_jobs_reading.PAGE", 1)
     for _ in range(3):
         table.add_run("feed-a", "done", started=LATER, lasted=SECOND)
     jobs = client(seconds=0.5)

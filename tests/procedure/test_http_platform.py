@@ -14,8 +14,8 @@ from caseproof.desks.zoho_wire import ZohoAccount
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.evidence.proof import verify_proof
 from caseproof.platforms.http_jobs import HttpJobsClient
+from caseproof.platforms.http_jobs_access import Access
 from caseproof.platforms.http_jobs_declared import read_service
-from caseproof.platforms.http_jobs_reading import Access
 from caseproof.procedure.closing.proving import take_photo, with_browser
 from sandbox.job_service import TOKEN, JobService, SimulatedJob
 from sandbox.provider import running

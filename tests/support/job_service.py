@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 
 from caseproof.platforms.http_jobs import HttpJobsClient
+from caseproof.platforms.http_jobs_access import Access
 from caseproof.platforms.http_jobs_declared import read_service
-from caseproof.platforms.http_jobs_reading import Access
 from sandbox.job_service import TOKEN, JobService, SimulatedJob, over
 from sandbox.world import ROOT
 
