@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -29,33 +29,28 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from caseproof.domain.errors import BadInput
 from caseproof.domain.spelling import what_is_alike
 from caseproof.domain.vocabulary import Scope
-from caseproof.http.client import Answer, Transport
+from caseproof.http.client import Transport
 from caseproof.platforms.abilities import Ability, Lack, PlatformAbilities, all_but
 from caseproof.platforms.airflow_api import AirflowApi
 from caseproof.platforms.airflow_pages import look_at_pages
+from caseproof.platforms.airflow_runs import AirflowRuns, path_of, started
+from caseproof.platforms.airflow_twins import AirflowTwins
 from caseproof.platforms.airflow_wire import (
     DAG,
     DAGS,
     MONITOR,
     RUN,
-    TASK_INSTANCES,
-    TASKS,
     UNFINISHED,
-    ByHand,
     Dag,
     DagRun,
-    reason_in,
     schedule_of,
 )
 from caseproof.platforms.base import (
     Job,
     Listed,
-    PlatformCannot,
-    PlatformError,
     Probe,
     Run,
     RunPage,
-    RunState,
     Standing,
     Survey,
     UnknownJob,
@@ -63,11 +58,6 @@ from caseproof.platforms.base import (
     require,
 )
 
-_NO_TWIN = "Airflow leaves a run of a paused DAG queued, and unpausing the DAG would let its schedule loose."
-_MAKE_TWIN = (
-    "Give the DAG's file a second DAG with the same tasks, no schedule and the tag `{tag}{job}`, and unpause it"
-    " (docs/platform-airflow.md)."
-)
 ABILITIES = all_but(
     Ability,
     {
@@ -134,7 +124,8 @@ class AirflowClient:
             transport=transport,
             sleep=sleep,
         )
-        self._owners: dict[str, str] = {}
+        self._runs = AirflowRuns(self._api, self._url)
+        self._twins = AirflowTwins(self._api, tags.rerun_of)
 
     @property
     def abilities(self) -> PlatformAbilities:
@@ -193,7 +184,7 @@ class AirflowClient:
                 )
             wanted.append(f"{prefix}{value}")
         found = self._api.dags({"tags": wanted, "tags_match_mode": "all"})
-        jobs = [self._job(dag) for dag in found.values() if not self._owner(dag)]
+        jobs = [self._job(dag) for dag in found.values() if not self._twins.owner(dag)]
         # A tag that is only looked like (by upper and lower case, say) is not the same retailer.
         same = [one for one in jobs if _whose(one, scope) == _whose(job, scope)]
         first = [one for one in same if one.id == job.id] or [self.job(job.id)]
@@ -204,7 +195,7 @@ class AirflowClient:
         clock = self._api.call("GET", "version").date
         found = self._api.dags()
         # A twin is no job of its own: its runs are the job's.
-        owners = {dag_id: self._owner(dag) or dag_id for dag_id, dag in found.items()}
+        owners = {dag_id: self._twins.owner(dag) or dag_id for dag_id, dag in found.items()}
         listed = [
             self._listed(dag, clock)
             for dag_id, dag in found.items()
@@ -219,18 +210,8 @@ class AirflowClient:
         chosen = {dag_id: job for dag_id, job in owners.items() if jobs is None or job in jobs}
         by_hand = self._api.by_hand(since)
         for dag_id in ["~"] if jobs is None else sorted(chosen):
-            for page in self._api.runs(dag_id, _started(since)):
-                yield self._runs([run for run in page if run.dag_id in chosen], since, by_hand, chosen)
-
-    def _runs(self, found: list[DagRun], since: datetime, by_hand: ByHand, jobs: Mapping[str, str]) -> list[Run]:
-        """What of it started after ``since``. Why a run failed is asked for once a job: for the last on the page."""
-        runs = [run for run in found if run.start_date is not None and run.start_date > since]
-        states = [by_hand.meaning_of(run) for run in runs]
-        last = {run.dag_id: run for run, state in zip(runs, states, strict=True) if state is RunState.FAILED}
-        return [
-            self._run(run, jobs[run.dag_id], state, self._reason(run) if last.get(run.dag_id) is run else "")
-            for run, state in zip(runs, states, strict=True)
-        ]
+            for page in self._api.runs(dag_id, started(since)):
+                yield self._runs.started_after([run for run in page if run.dag_id in chosen], since, by_hand, chosen)
 
     def standing(self, job_id: str) -> Standing:
         """Whether the job can still run by itself. A DAG without a schedule is started by people and other programs,
@@ -259,7 +240,7 @@ class AirflowClient:
 
     def _give_up(self, run: DagRun) -> None:
         """Set a run failed that is not over. One that ended since it was listed stays what it is: it is read before."""
-        path = _path(run.dag_id, run.dag_run_id)
+        path = path_of(run.dag_id, run.dag_run_id)
         answer = self._api.call("GET", path)
         if answer.is_missing or self._api.decoded(answer, RUN).state not in UNFINISHED:
             return
@@ -272,39 +253,39 @@ class AirflowClient:
     # -- runs ------------------------------------------------------------------------------------------------
 
     def start_run(self, job_id: str, key: str, parameters: Mapping[str, str] | None = None) -> Run:
-        twin = self._usable_twin(job_id)
+        twin = self._twins.usable(self._dag(job_id))
         asked = {"logical_date": None, "dag_run_id": _run_id(key), "conf": dict(parameters or {})}
         answer = self._api.call("POST", f"dags/{quote(twin, safe='')}/dagRuns", json=asked)
         if answer.status == HTTPStatus.CONFLICT:
-            answer = self._api.call("GET", _path(twin, _run_id(key)))
+            answer = self._api.call("GET", path_of(twin, _run_id(key)))
         if answer.is_missing:
             raise self._unknown(twin)
-        return self._told(self._api.decoded(answer, RUN), job_id)
+        return self._runs.told(self._api.decoded(answer, RUN), job_id)
 
     def run_by_key(self, job_id: str, key: str) -> Run | None:
-        for twin in self._twins(self._dag(job_id)):
-            answer = self._api.call("GET", _path(twin, _run_id(key)))
+        for twin in self._twins.of(self._dag(job_id)):
+            answer = self._api.call("GET", path_of(twin, _run_id(key)))
             if not answer.is_missing:
-                return self._told(self._api.decoded(answer, RUN), job_id)
+                return self._runs.told(self._api.decoded(answer, RUN), job_id)
         return None
 
     def run(self, run_id: str) -> Run:
         dag_id, _, number = run_id.partition("/")
-        answer = self._api.call("GET", _path(dag_id or "-", number or "-"))
+        answer = self._api.call("GET", path_of(dag_id or "-", number or "-"))
         if answer.is_missing:
             raise UnknownRun(
                 f"There is no run {run_id} on {self._api.address}.",
                 "It may have been deleted; start the job once more.",
             )
-        return self._told(self._api.decoded(answer, RUN), self._job_of(dag_id))
+        return self._runs.told(self._api.decoded(answer, RUN), self._twins.job_of(dag_id))
 
     def runs_since(self, job_id: str, since: datetime) -> list[Run]:
         since = _aware(since)
         found: list[Run] = []
         by_hand = self._api.by_hand(since)
-        for dag_id in [job_id, *self._twins(self._dag(job_id))]:
-            for page in self._api.runs(dag_id, _started(since)):
-                found += self._runs(page, since, by_hand, {dag_id: job_id})
+        for dag_id in [job_id, *self._twins.of(self._dag(job_id))]:
+            for page in self._api.runs(dag_id, started(since)):
+                found += self._runs.started_after(page, since, by_hand, {dag_id: job_id})
         return sorted(found, key=lambda run: (run.started_at or since, run.id))
 
     def page(self, run: Run) -> RunPage:
@@ -316,56 +297,6 @@ class AirflowClient:
 
     def remove(self, job_id: str) -> None:
         require(self, Ability.REMOVE, job_id)
-
-    # -- twins -----------------------------------------------------------------------------------------------
-
-    def _owner(self, dag: Dag) -> str | None:
-        """The job whose twin this DAG is."""
-        return dag.tagged(self._tags.rerun_of)
-
-    def _twins(self, job: Dag) -> dict[str, Dag]:
-        if self._owner(job):
-            return {}
-        found = self._api.dags({"tags": [f"{self._tags.rerun_of}{job.dag_id}"]})
-        return {dag_id: dag for dag_id, dag in found.items() if self._owner(dag) == job.dag_id}
-
-    def _usable_twin(self, job_id: str) -> str:
-        """The id of the DAG that runs the job once more. Raises PlatformCannot where there is none that could."""
-        job = self._dag(job_id)
-        twins = list(self._twins(job).values())
-        make = _MAKE_TWIN.format(tag=self._tags.rerun_of, job=job_id)
-        if not twins:
-            raise PlatformCannot(f"{job_id} has no twin that could run while it is stopped. {_NO_TWIN}", make)
-        if len(twins) > 1:
-            names = ", ".join(twin.dag_id for twin in twins)
-            raise PlatformCannot(f"{job_id} has several twins ({names}).", "Leave the tag at one of them.")
-        if wrong := self._wrong_with(twins[0], job):
-            raise PlatformCannot(f"The DAG {twins[0].dag_id} is no twin of {job_id}: {wrong}.", make)
-        return twins[0].dag_id
-
-    def _wrong_with(self, twin: Dag, job: Dag) -> str:
-        if twin.timetable_summary is not None or twin.next_dagrun_run_after is not None:
-            return "it has a schedule of its own"
-        if twin.is_paused:
-            return "it is paused, so a run of it would stay queued"
-        if (twin.bundle_name, twin.fileloc) != (job.bundle_name, job.fileloc):
-            return "another file defines it"
-        if self._tasks(twin) != self._tasks(job):
-            return "it has other tasks"
-        return ""
-
-    def _tasks(self, dag: Dag) -> list[tuple[str, str, tuple[str, ...]]]:
-        answer = self._api.call("GET", f"dags/{quote(dag.dag_id, safe='')}/tasks")
-        return sorted(task.shape for task in self._api.decoded(answer, TASKS).tasks)
-
-    def _job_of(self, dag_id: str) -> str:
-        """The job that a DAG's runs belong to. It is asked for once: a run is read until it is over."""
-        if dag_id not in self._owners:
-            answer = self._api.call("GET", f"dags/{quote(dag_id, safe='')}")
-            if answer.is_missing:
-                return dag_id
-            self._owners[dag_id] = self._owner(self._api.decoded(answer, DAG)) or dag_id
-        return self._owners[dag_id]
 
     # -- reading Airflow -------------------------------------------------------------------------------------
 
@@ -380,7 +311,7 @@ class AirflowClient:
 
     def _unknown(self, job_id: str) -> UnknownJob:
         """The error for a job that is not there; listing the others proves that it is Airflow who says so."""
-        ids = [dag_id for dag_id, dag in self._api.dags().items() if not self._owner(dag)]
+        ids = [dag_id for dag_id, dag in self._api.dags().items() if not self._twins.owner(dag)]
         return UnknownJob(
             f"There is no job {job_id!r} on {self._api.address}. {what_is_alike(job_id, ids)}",
             "Name a job by its DAG's id, as Airflow's list of DAGs shows it.",
@@ -388,25 +319,6 @@ class AirflowClient:
 
     def _unfinished(self, dag_id: str) -> list[DagRun]:
         return [run for page in self._api.runs(dag_id, {"state": UNFINISHED}) for run in page]
-
-    def _reason(self, run: DagRun) -> str:
-        """Why a run failed, as the log of the task that failed last tells it. Never in the way: "" without one."""
-        path = _path(run.dag_id, run.dag_run_id)
-        asked: dict[str, str | Sequence[str]] = {"state": ["failed"], "order_by": "-end_date", "limit": "1"}
-        try:
-            answer = self._api.call("GET", f"{path}/taskInstances", params=asked)
-            failed = self._api.decoded(answer, TASK_INSTANCES).task_instances
-            if not failed:
-                return ""
-            task = failed[0]
-            log = f"{path}/taskInstances/{quote(task.task_id, safe='')}/logs/{task.try_number}"
-            told = reason_in(self._log(log, task.map_index).json())
-        except PlatformError:
-            return ""
-        return f"Task {task.task_id}: {told}" if told else f"Task {task.task_id} failed."
-
-    def _log(self, path: str, map_index: int) -> Answer:
-        return self._api.call("GET", path, params={"map_index": str(map_index), "full_content": "true"})
 
     # -- translating -----------------------------------------------------------------------------------------
 
@@ -426,35 +338,6 @@ class AirflowClient:
         planned = None if dag.is_paused else dag.next_dagrun_run_after
         late = (planned.astimezone(UTC),) if planned and now and planned <= now else ()
         return Listed(self._job(dag), not dag.is_paused, (schedule,) if schedule else (), late)
-
-    def _told(self, found: DagRun, job_id: str) -> Run:
-        """A run that is read alone: of one that is over the audit log tells how it came to be so."""
-        if found.state in UNFINISHED:
-            return self._run(found, job_id, ByHand([]).meaning_of(found))
-        state = self._api.by_hand(found.start_date).meaning_of(found)
-        return self._run(found, job_id, state, self._reason(found) if state is RunState.FAILED else "")
-
-    def _run(self, found: DagRun, job_id: str, state: RunState, message: str = "") -> Run:
-        return Run(
-            id=found.whole_id,
-            name=found.dag_run_id,
-            job=job_id,
-            state=state,
-            said=found.state,
-            message=message,
-            url=f"{self._url}/dags/{quote(found.dag_id, safe='')}/runs/{quote(found.dag_run_id, safe='')}",
-            started_at=found.start_date.astimezone(UTC) if found.start_date else None,
-            ended_at=found.end_date.astimezone(UTC) if found.end_date else None,
-        )
-
-
-def _path(dag_id: str, run_id: str) -> str:
-    return f"dags/{quote(dag_id, safe='')}/dagRuns/{quote(run_id, safe='')}"
-
-
-def _started(since: datetime) -> dict[str, str]:
-    """The filter for runs that started at this moment or later; Airflow gives those that did not start, too."""
-    return {"start_date_gte": since.astimezone(UTC).isoformat()}
 
 
 def _run_id(key: str) -> str:

@@ -23,7 +23,6 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
-from uuid import UUID
 
 from caseproof.domain.errors import BadInput
 from caseproof.domain.spelling import what_is_alike
@@ -39,7 +38,6 @@ from caseproof.platforms.base import (
     Probe,
     Run,
     RunPage,
-    RunState,
     Standing,
     Survey,
     UnknownJob,
@@ -48,18 +46,15 @@ from caseproof.platforms.base import (
 )
 from caseproof.platforms.prefect_lists import PrefectLists, portions, started
 from caseproof.platforms.prefect_pages import advice, look_at_pages
+from caseproof.platforms.prefect_runs import PrefectRuns, is_id
 from caseproof.platforms.prefect_wire import (
     COUNT,
     DEPLOYMENT,
-    FLOW,
-    HISTORY,
     RUN,
     RUNNING,
     WAITING,
     Deployment,
     FlowRun,
-    is_doubtful,
-    meaning_of,
     schedule_of,
 )
 
@@ -124,8 +119,8 @@ class PrefectJobsClient:
             sleep=sleep,
         )
         self._lists = PrefectLists(self._api)
+        self._runs = PrefectRuns(self._api, self._ui)
         self._ids: dict[str, str] = {}
-        self._names: dict[str, str] = {}
 
     @property
     def abilities(self) -> PlatformAbilities:
@@ -205,7 +200,7 @@ class PrefectJobsClient:
             for page in self._lists.runs_after(since, {"deployment_id": which}):
                 known = ((run, ids.get(run.deployment_id or "")) for run in page)
                 yield [
-                    self._run_of_list(run, job_id)
+                    self._runs.of_list(run, job_id)
                     for run, job_id in known
                     if job_id is not None and run.start_time is not None and run.start_time > since
                 ]
@@ -274,25 +269,25 @@ class PrefectJobsClient:
             asked["parameters"] = dict(parameters)
         answer = self._api.call("POST", f"deployments/{found.id}/create_flow_run", json=asked)
         self._must_exist(answer, job_id)
-        return self._run(self._api.decoded(answer, RUN), job_id)
+        return self._runs.run(self._api.decoded(answer, RUN), job_id)
 
     def run_by_key(self, job_id: str, key: str) -> Run | None:
         runs = self._runs_of(job_id, {"idempotency_key": {"any_": [_run_key(job_id, key)]}}, "ID_DESC")
-        return self._run(runs[0], job_id) if runs else None
+        return self._runs.run(runs[0], job_id) if runs else None
 
     def run(self, run_id: str) -> Run:
-        answer = self._api.call("GET", f"flow_runs/{quote(run_id, safe='')}") if _is_id(run_id) else None
+        answer = self._api.call("GET", f"flow_runs/{quote(run_id, safe='')}") if is_id(run_id) else None
         if answer is None or answer.is_missing:
             raise UnknownRun(
                 f"There is no run {run_id} on {self._api.address}.",
                 "It may have been deleted; start the job once more.",
             )
         found = self._api.decoded(answer, RUN)
-        return self._run(found, self._job_id_of(found), forced=self._was_forced(found))
+        return self._runs.run(found, self._runs.job_id_of(found), forced=self._runs.was_forced(found))
 
     def runs_since(self, job_id: str, since: datetime) -> list[Run]:
         asked = started(_aware(since))
-        runs = [self._run_of_list(one, job_id) for one in self._runs_of(job_id, asked, "START_TIME_ASC")]
+        runs = [self._runs.of_list(one, job_id) for one in self._runs_of(job_id, asked, "START_TIME_ASC")]
         return [run for run in runs if run.started_at is not None and run.started_at > since]
 
     def page(self, run: Run) -> RunPage:
@@ -354,32 +349,6 @@ class PrefectJobsClient:
         # is; one that was deleted meanwhile (404) needs nothing.
         self._api.call("POST", f"flow_runs/{run_id}/set_state", json={"state": state})
 
-    def _was_forced(self, run: FlowRun) -> bool:
-        """Whether a run was called completed while it was not running, say after it had failed."""
-        if run.state_type != "COMPLETED":
-            return False
-        answer = self._api.call("GET", "flow_run_states/", params={"flow_run_id": run.id})
-        if answer.is_missing:
-            raise self._api.not_the_api()
-        history = [state.type for state in self._api.decoded(answer, HISTORY)]
-        return len(history) < 2 or history[-2:] != ["RUNNING", "COMPLETED"]
-
-    def _job_id_of(self, run: FlowRun) -> str:
-        """``flow/deployment``; the flow's name alone for a run whose deployment is gone."""
-        paths = [f"flows/{run.flow_id}"]
-        if run.deployment_id:
-            paths.append(f"deployments/{run.deployment_id}")
-        return "/".join(name for name in map(self._name_of, paths) if name)
-
-    def _name_of(self, path: str) -> str | None:
-        """The name of a flow or deployment. It never changes, so it is read once: a run is read until it is over."""
-        if path not in self._names:
-            answer = self._api.call("GET", path)
-            if answer.is_missing:
-                return None
-            self._names[path] = self._api.decoded(answer, FLOW).name
-        return self._names[path]
-
     # -- translating -----------------------------------------------------------------------------------------
 
     def _job(self, job_id: str, found: Deployment) -> Job:
@@ -396,23 +365,6 @@ class PrefectJobsClient:
     def _listed(self, job_id: str, found: Deployment, late: Iterable[datetime]) -> Listed:
         schedules = tuple(schedule_of(one.schedule) for one in found.schedules if one.active)
         return Listed(self._job(job_id, found), _is_active(found), schedules, tuple(late))
-
-    def _run_of_list(self, found: FlowRun, job_id: str) -> Run:
-        """A run of a list: its history would be a call for each, so it is asked for only where the row leaves doubt."""
-        return self._run(found, job_id, forced=is_doubtful(found) and self._was_forced(found))
-
-    def _run(self, found: FlowRun, job_id: str, *, forced: bool = False) -> Run:
-        return Run(
-            id=found.id,
-            name=found.name,
-            job=job_id,
-            state=RunState.UNKNOWN if forced else meaning_of(found),
-            said=found.state_name or found.state_type or "",
-            message=(found.state.message if found.state else None) or "",
-            url=f"{self._ui}/runs/flow-run/{found.id}",
-            started_at=found.start_time.astimezone(UTC) if found.start_time else None,
-            ended_at=found.end_time.astimezone(UTC) if found.end_time else None,
-        )
 
 
 def _deployments(ids: Iterable[str], *, everything: bool) -> list[dict[str, Any]]:
@@ -442,14 +394,6 @@ def _tagged(tags: Iterable[str], prefix: str) -> str | None:
     """What follows ``prefix`` in the first tag (by the alphabet) that has it."""
     values = sorted(tag[len(prefix) :].strip() for tag in tags if tag.startswith(prefix))
     return next((value for value in values if value), None)
-
-
-def _is_id(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _run_key(job_id: str, key: str) -> str:
