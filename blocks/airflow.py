@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, SecretStr
 
 from blocks.base import Address, AddressOrNone, PlatformBlock, docs, logo
 from caseproof.platforms.abilities import PlatformAbilities
-from caseproof.platforms.airflow import ABILITIES, AirflowClient, TagConvention
+from caseproof.platforms.airflow import ABILITIES, AirflowClient, AirflowTags
 
 
 class AirflowJobs(PlatformBlock):
@@ -102,7 +102,7 @@ class AirflowJobs(PlatformBlock):
             user=self.user,
             password=self.password.get_secret_value(),
             token=self.token.get_secret_value(),
-            tags=TagConvention(
+            tags=AirflowTags(
                 retailer=self.retailer_tag,
                 marketplace=self.marketplace_tag,
                 connection=self.connection_tag,

@@ -15,7 +15,8 @@ from blocks.http_jobs import HttpJobs
 from blocks.sql_jobs import SqlJobTable
 from blocks.woocommerce import WooCommerceSite
 from caseproof.platforms.abilities import PlatformAbilities
-from caseproof.platforms.prefect import ABILITIES, PrefectJobsClient, TagConvention
+from caseproof.platforms.prefect import ABILITIES, PrefectJobsClient
+from caseproof.platforms.tags import TagConvention
 
 __all__ = ["PLATFORMS", "PlatformBlock", "PrefectJobs"]
 

@@ -1,6 +1,6 @@
 """Apache Airflow 3 as a job platform: a job is a DAG, and its id is the DAG's.
 
-Tags of a DAG say whose it is (``TagConvention``). Four things here are not what they seem in Airflow:
+Tags of a DAG say whose it is (``AirflowTags``). Four things here are not what they seem in Airflow:
 
 - A paused DAG takes a trigger and leaves the run queued for good; unpausing it would let the schedule loose. So a
   job is run once more by its twin: a DAG of the same file with the same tasks and no schedule, tagged
@@ -57,6 +57,7 @@ from caseproof.platforms.base import (
     UnknownRun,
     require,
 )
+from caseproof.platforms.tags import TagConvention, whose
 
 ABILITIES = all_but(
     Ability,
@@ -79,13 +80,9 @@ _LONGEST_ID = 200
 
 
 @dataclass(frozen=True, slots=True)
-class TagConvention:
-    """How the tags begin that say whose job it is, who alone can stop it (J3), and whose twin a DAG is."""
+class AirflowTags(TagConvention):
+    """``rerun_of``: how the tag begins that makes a DAG the twin of another."""
 
-    retailer: str = "retailer:"
-    marketplace: str = "marketplace:"
-    connection: str = "connection:"
-    stopped_by: str = "stopped-by:"
     rerun_of: str = "rerun-of:"
 
 
@@ -103,7 +100,7 @@ class AirflowClient:
         user: str = "",
         password: str = "",
         token: str = "",
-        tags: TagConvention = TagConvention(),
+        tags: AirflowTags = AirflowTags(),
         timezone: str = "UTC",
         ca: str = "",
         proxy: str = "",
@@ -171,22 +168,11 @@ class AirflowClient:
     def jobs_in(self, scope: Scope, job: Job) -> list[Job]:
         if scope is Scope.JOB:
             return [self.job(job.id)]
-        other = {
-            Scope.MARKETPLACE: ("marketplace", self._tags.marketplace, job.marketplace),
-            Scope.CONNECTION: ("connection", self._tags.connection, job.connection),
-        }[scope]
-        wanted = []
-        for what, prefix, value in (("retailer", self._tags.retailer, job.retailer), other):
-            if not value:
-                raise BadInput(
-                    f"The job {job.id} does not say its {what}, so it is unknown what else to stop with it.",
-                    f"Give its DAG the tag `{prefix}...`, or stop this job alone.",
-                )
-            wanted.append(f"{prefix}{value}")
+        wanted = self._tags.of_scope(scope, job, "DAG")
         found = self._api.dags({"tags": wanted, "tags_match_mode": "all"})
         jobs = [self._job(dag) for dag in found.values() if not self._twins.owner(dag)]
         # A tag that is only looked like (by upper and lower case, say) is not the same retailer.
-        same = [one for one in jobs if _whose(one, scope) == _whose(job, scope)]
+        same = [one for one in jobs if whose(one, scope) == whose(job, scope)]
         first = [one for one in same if one.id == job.id] or [self.job(job.id)]
         return first + [one for one in same if one.id != job.id]
 
@@ -323,15 +309,8 @@ class AirflowClient:
     # -- translating -----------------------------------------------------------------------------------------
 
     def _job(self, dag: Dag) -> Job:
-        return Job(
-            id=dag.dag_id,
-            name=dag.dag_display_name,
-            url=f"{self._url}/dags/{quote(dag.dag_id, safe='')}",
-            retailer=dag.tagged(self._tags.retailer),
-            marketplace=dag.tagged(self._tags.marketplace),
-            connection=dag.tagged(self._tags.connection),
-            stopped_by=dag.tagged(self._tags.stopped_by),
-        )
+        url = f"{self._url}/dags/{quote(dag.dag_id, safe='')}"
+        return self._tags.job(dag.dag_id, dag.dag_display_name, url, dag.tag_names)
 
     def _listed(self, dag: Dag, now: datetime | None) -> Listed:
         schedule = None if dag.is_paused else schedule_of(dag, self._zone)
@@ -358,7 +337,3 @@ def _zone(name: str) -> str:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise BadInput(f"{name!r} is no time zone.", "Give one like `Europe/Berlin`, or `UTC`.") from None
     return name
-
-
-def _whose(job: Job, scope: Scope) -> tuple[str | None, str | None]:
-    return job.retailer, job.marketplace if scope is Scope.MARKETPLACE else job.connection

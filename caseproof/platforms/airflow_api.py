@@ -196,14 +196,13 @@ class AirflowApi:
         page = self.decoded(self.call("GET", path, params={**asked, "limit": "1", "offset": "0"}), RUNS)
         return page.total_entries or 0
 
-    def by_hand(self, since: datetime | None) -> ByHand:
-        """The states of runs that were set by hand since then (None: ever).
+    def by_hand(self, since: datetime) -> ByHand:
+        """The states of runs that were set by hand since then.
 
         It is asked for by time alone: of what was set for many runs at once the log does not tell a DAG in its fields.
         """
-        params: dict[str, str | Sequence[str]] = {"included_events": BY_HAND, "order_by": "id"}
-        if since:
-            params["after"] = since.astimezone(UTC).isoformat()
+        after = since.astimezone(UTC).isoformat()
+        params: dict[str, str | Sequence[str]] = {"included_events": BY_HAND, "order_by": "id", "after": after}
         entries: dict[int, LogEntry] = {}
         offset = 0
         while True:

@@ -32,7 +32,7 @@ class AirflowRuns:
 
     def told(self, found: DagRun, job_id: str) -> Run:
         """A run that is read alone: of one that is over the audit log tells how it came to be so."""
-        if found.state in UNFINISHED:
+        if found.state in UNFINISHED or found.start_date is None:  # what never ran is no success, whoever called it so
             return self._run(found, job_id, ByHand([]).meaning_of(found))
         state = self._api.by_hand(found.start_date).meaning_of(found)
         return self._run(found, job_id, state, self._reason(found) if state is RunState.FAILED else "")

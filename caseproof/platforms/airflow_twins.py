@@ -7,6 +7,7 @@ from urllib.parse import quote
 from caseproof.platforms.airflow_api import AirflowApi
 from caseproof.platforms.airflow_wire import DAG, TASKS, Dag
 from caseproof.platforms.base import PlatformCannot
+from caseproof.platforms.tags import tagged
 
 _NO_TWIN = "Airflow leaves a run of a paused DAG queued, and unpausing the DAG would let its schedule loose."
 _MAKE_TWIN = (
@@ -24,7 +25,7 @@ class AirflowTwins:
 
     def owner(self, dag: Dag) -> str | None:
         """The job whose twin this DAG is."""
-        return dag.tagged(self._tag)
+        return tagged(dag.tag_names, self._tag)
 
     def of(self, job: Dag) -> dict[str, Dag]:
         """The twins of a job, by their ids. A twin has none."""

@@ -54,13 +54,10 @@ class Dag(BaseModel):
     next_dagrun_run_after: AwareDatetime | None
     tags: list[Tag]
 
-    def tagged(self, prefix: str) -> str | None:
-        """What follows ``prefix`` in the first tag (by the alphabet) that has it; None without a prefix: every tag
-        would have that."""
-        if not prefix:
-            return None
-        values = sorted(tag.name[len(prefix) :].strip() for tag in self.tags if tag.name.startswith(prefix))
-        return next((value for value in values if value), None)
+    @property
+    def tag_names(self) -> list[str]:
+        """Its tags as they are written."""
+        return [tag.name for tag in self.tags]
 
 
 class Dags(BaseModel):

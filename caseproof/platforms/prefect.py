@@ -18,7 +18,6 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
@@ -57,6 +56,7 @@ from caseproof.platforms.prefect_wire import (
     FlowRun,
     schedule_of,
 )
+from caseproof.platforms.tags import TagConvention, whose
 
 OURS = "caseproof"
 """The tag of our own deployments (prefect.yaml)."""
@@ -74,16 +74,6 @@ ABILITIES = all_but(
 """What Prefect is able to do, be it a server of one's own or Prefect Cloud."""
 
 CANCEL_PASSES = 3  # a stop looks this often for runs that slipped in while it cancelled
-
-
-@dataclass(frozen=True, slots=True)
-class TagConvention:
-    """How the tags begin that say whose job it is, and (``stopped_by``, J3) who alone can stop it."""
-
-    retailer: str = "retailer:"
-    marketplace: str = "marketplace:"
-    connection: str = "connection:"
-    stopped_by: str = "stopped-by:"
 
 
 class PrefectJobsClient:
@@ -156,21 +146,10 @@ class PrefectJobsClient:
     def jobs_in(self, scope: Scope, job: Job) -> list[Job]:
         if scope is Scope.JOB:
             return [self.job(job.id)]
-        other = {
-            Scope.MARKETPLACE: ("marketplace", self._tags.marketplace, job.marketplace),
-            Scope.CONNECTION: ("connection", self._tags.connection, job.connection),
-        }[scope]
-        wanted = []
-        for what, prefix, value in (("retailer", self._tags.retailer, job.retailer), other):
-            if not value:
-                raise BadInput(
-                    f"The job {job.id} does not say its {what}, so it is unknown what else to stop with it.",
-                    f"Give its deployment the tag `{prefix}...`, or stop this job alone.",
-                )
-            wanted.append(f"{prefix}{value}")
+        wanted = self._tags.of_scope(scope, job, "deployment")
         found = self._jobs({"deployments": {"tags": {"all_": wanted}}})
         # A tag that is only looked like (by upper and lower case, say) is not the same retailer.
-        same = [one for one in found if _whose(one, scope) == _whose(job, scope)]
+        same = [one for one in found if whose(one, scope) == whose(job, scope)]
         first = [one for one in same if one.id == job.id] or [self.job(job.id)]
         return first + sorted((one for one in same if one.id != job.id), key=lambda one: one.id)
 
@@ -352,15 +331,7 @@ class PrefectJobsClient:
     # -- translating -----------------------------------------------------------------------------------------
 
     def _job(self, job_id: str, found: Deployment) -> Job:
-        return Job(
-            id=job_id,
-            name=job_id,
-            url=f"{self._ui}/deployments/deployment/{found.id}",
-            retailer=_tagged(found.tags, self._tags.retailer),
-            marketplace=_tagged(found.tags, self._tags.marketplace),
-            connection=_tagged(found.tags, self._tags.connection),
-            stopped_by=_tagged(found.tags, self._tags.stopped_by),
-        )
+        return self._tags.job(job_id, job_id, f"{self._ui}/deployments/deployment/{found.id}", found.tags)
 
     def _listed(self, job_id: str, found: Deployment, late: Iterable[datetime]) -> Listed:
         schedules = tuple(schedule_of(one.schedule) for one in found.schedules if one.active)
@@ -384,16 +355,6 @@ def _aware(since: datetime) -> datetime:
     if since.tzinfo is None:
         raise BadInput("The time to look from has no time zone.", "Give an aware datetime, in UTC.")
     return since
-
-
-def _whose(job: Job, scope: Scope) -> tuple[str | None, str | None]:
-    return job.retailer, job.marketplace if scope is Scope.MARKETPLACE else job.connection
-
-
-def _tagged(tags: Iterable[str], prefix: str) -> str | None:
-    """What follows ``prefix`` in the first tag (by the alphabet) that has it."""
-    values = sorted(tag[len(prefix) :].strip() for tag in tags if tag.startswith(prefix))
-    return next((value for value in values if value), None)
 
 
 def _run_key(job_id: str, key: str) -> str:

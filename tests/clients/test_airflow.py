@@ -13,7 +13,7 @@ import pytest
 
 from caseproof.domain.errors import BadInput
 from caseproof.domain.vocabulary import Scope
-from caseproof.platforms.airflow import AirflowClient, TagConvention
+from caseproof.platforms.airflow import AirflowClient, AirflowTags
 from caseproof.platforms.airflow_wire import reason_in
 from caseproof.platforms.base import (
     PlatformCannot,
@@ -142,6 +142,17 @@ def test_a_run_that_was_given_up_is_cancelled_and_no_new_failure(platform: Airfl
     assert [run.state for run in surveyed(platform)] == [RunState.CANCELLED]
 
 
+def test_what_was_ended_before_it_ran_is_told_without_the_whole_audit_log(
+    platform: AirflowClient, simulator: Airflow
+) -> None:
+    for name, word in (("given up", "failed"), ("called so", "success")):
+        simulator.make_run(JOB, name)
+        simulator.by_hand(JOB, name, word)
+    simulator.rights.discard("audit")
+    states = [platform.run(f"{JOB}/{name}").state for name in ("given up", "called so")]
+    assert states == [RunState.CANCELLED, RunState.UNKNOWN]
+
+
 def test_a_failure_that_somebody_notes_or_fails_once_more_stays_one(
     platform: AirflowClient, simulator: Airflow
 ) -> None:
@@ -237,7 +248,7 @@ def test_a_token_that_ran_out_is_renewed_once_however_many_ask(platform: Airflow
 def test_a_tag_that_the_block_leaves_empty_is_none_and_hides_no_job(
     airflow: tuple[Airflow, str], simulator: Airflow
 ) -> None:
-    none = TagConvention(retailer="", marketplace="", connection="", stopped_by="", rerun_of="")
+    none = AirflowTags(retailer="", marketplace="", connection="", stopped_by="", rerun_of="")
     with AirflowClient(airflow[1], user=USER, password=PASSWORD, tags=none) as made:
         job = made.job(JOB)
         assert (job.retailer, job.marketplace, job.connection, job.stopped_by) == (None, None, None, None)

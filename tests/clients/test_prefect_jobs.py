@@ -12,7 +12,8 @@ import pytest
 from caseproof.domain.errors import BadInput
 from caseproof.domain.vocabulary import Scope
 from caseproof.platforms.base import PlatformRefused, RunState, UnknownJob, UnknownRun
-from caseproof.platforms.prefect import PrefectJobsClient, TagConvention
+from caseproof.platforms.prefect import PrefectJobsClient
+from caseproof.platforms.tags import TagConvention
 from sandbox.processes import PrefectServer
 from tests.support.prefect_world import PrefectWorld as World
 
@@ -50,12 +51,13 @@ def test_a_job_may_say_that_only_somebody_else_can_stop_it_j3(world: World, jobs
     assert jobs.job(job_id).stopped_by == "the retailer"
 
 
-def test_a_team_may_use_other_tags(world: World, prefect_server: PrefectServer) -> None:
+def test_a_team_may_use_other_tags_or_none(world: World, prefect_server: PrefectServer) -> None:
     job_id = world.deploy("shop", ("kunde=R12", "retailer:wrong"))
-    tags = TagConvention(retailer="kunde=")
+    tags = TagConvention(retailer="kunde=", connection="", stopped_by="")
 
     with PrefectJobsClient(prefect_server.api_url, prefect_server.ui_url, tags=tags) as jobs:
-        assert jobs.job(job_id).retailer == "R12"
+        job = jobs.job(job_id)
+    assert (job.retailer, job.connection, job.stopped_by) == ("R12", None, None)
 
 
 def test_an_unknown_job_is_answered_with_those_that_are_alike(world: World, jobs: PrefectJobsClient) -> None:
