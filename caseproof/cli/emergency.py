@@ -15,7 +15,7 @@ from caseproof.domain.decisions import require_member
 from caseproof.domain.emergency.form import since_of, terminals_of
 from caseproof.domain.emergency.paging import Attempt, Paging
 from caseproof.domain.emergency.raising import Raising, ShortCase, Sighting
-from caseproof.domain.emergency.vocabulary import CRITERIA, MESSAGES, Criterion, OwnLadder, Via
+from caseproof.domain.emergency.vocabulary import CRITERIA, MESSAGES, Channel, Criterion, OwnLadder, Via
 from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.procedure.core.services import Services, bootstrap
 from caseproof.procedure.escalation.opening import short_case_opener
@@ -24,7 +24,7 @@ from caseproof.procedure.paging.installed import look_beside, pagers_of, parts_o
 from caseproof.procedure.paging.ports import PagingParts, raise_by
 from caseproof.procedure.paging.raising import end_emergency, standing
 from caseproof.procedure.paging.updating import give_update
-from caseproof.procedure.paging.words import tries
+from caseproof.procedure.paging.words import tries, unreached
 from caseproof.store import StoreError, locks
 from caseproof.up.plan import pager_lock
 
@@ -77,7 +77,8 @@ def emergency(
     opener = short_case_opener(services.ledger, services.files, services.policy, site)
     raised = raise_by(parts, raising, _who(services, by) if by else "an operator", opener)  # nobody waits for a name
     if not as_json:
-        out.print(f"{raised.ref}: people are called now. {safe(parts.links.emergency_url(raised.ref))}")
+        shown_at = safe(parts.links.emergency_url(raised.ref))
+        out.print(f"{raised.ref}: it is raised; what comes of each try to reach people stands below, and at {shown_at}")
         for one in raised.raised.data["advice"]:
             out.print(f"{one['rule']}: {safe(one['why'])}", soft_wrap=True, highlight=False)
     paging = _call(services, raised.ref, quiet=as_json)
@@ -98,6 +99,7 @@ def _call(services: Services, ref: str, *, quiet: bool) -> Paging:
             failed.append(error)
 
     calling, shown = threading.Thread(target=run, name="emergency", daemon=True), ShownTries()
+    silence = _ToldSilence(services)
     calling.start()
     look_beside(services, ref)
     try:
@@ -106,6 +108,7 @@ def _call(services: Services, ref: str, *, quiet: bool) -> Paging:
             now = _standing(services, ref)
             if not quiet:
                 shown.show(now)
+                silence.tell(now)
             if now is not None and _is_told(now):
                 break  # what failed, `caseproof up` goes on trying
     except KeyboardInterrupt:
@@ -117,6 +120,7 @@ def _call(services: Services, ref: str, *, quiet: bool) -> Paging:
     paging = standing(services.ledger.case(ref))
     if not quiet:
         shown.show(paging)
+        silence.tell(paging)
     return paging
 
 
@@ -152,6 +156,32 @@ class ShownTries:
                 detail = f" ({one.detail})" if one.detail else ""
                 say_at(one.ended or one.begun, f"{one.channel} {one.person or one.news}: {what}{pressed}{detail}")
             self._known[one.number] = one
+
+
+@dataclass
+class _ToldSilence:
+    """Who is reached by nothing, said whenever that changes: with no telephone, whoever raised it has to call."""
+
+    services: Services
+    _told: str = ""
+
+    def tell(self, paging: Paging | None) -> None:
+        said = unreached(paging) if paging is not None and not paging.over else self._told
+        if said and said != self._told and paging is not None:
+            out.print(f"[bold red]{paging.ref}: {safe(said)}[/]", highlight=False, soft_wrap=True)
+            out.print(safe(f"Next: {self._next(paging)}"), highlight=False, soft_wrap=True)
+        self._told = said
+
+    def _next(self, paging: Paging) -> str:
+        if paging.no_one:
+            return "Tell people yourself, now; then fill on_call.people in the policy (docs/on-call.md)."
+        missing = "`caseproof doctor` names what is missing, docs/channels.md how it is set up."
+        if Channel.CALL not in paging.not_set_up:
+            return missing
+        own = parts_of(self.services).policy().on_call
+        lines = [(one.name, own.lines_of(one)) for one in own.people if one.tier in own.tiers]
+        numbers = "; ".join(f"{name} {has[0].told()}" for name, has in lines if has)
+        return f"Call people yourself, now: {numbers}. `caseproof oncall` says who is on duty. {missing}"
 
 
 def _say_who(services: Services, paging: Paging) -> None:
@@ -271,6 +301,7 @@ def show(ref: Ref, as_json: AsJson = False) -> None:
         print_json(_as_json(services, paging))
         return
     ShownTries().show(paging)
+    _ToldSilence(services).tell(paging)
     _say_who(services, paging)
 
 

@@ -234,7 +234,8 @@ def _for_emergencies(now: Services) -> list[str]:
     """Give emergencies the runs that show them."""
     from tasks.runs.emergency_runs import give_emergency_runs
 
-    return [f"{ref}: people are called (E8)." for ref in give_emergency_runs(now)]
+    said = "an emergency goes on (E8); who is reached, and who is not, stands on"
+    return [f"{ref}: {said} {now.links.emergency_url(ref)}" for ref in give_emergency_runs(now)]
 
 
 def _trouble(pending: Future[list[str]]) -> str:

@@ -77,6 +77,9 @@ def test_it_calls_at_once_without_prefect_and_says_who_has_it(run: Run) -> None:
     ended = run(*RAISED)
     assert ended.code == 0, ended.err
     assert f"call {PERSON}: not set up (There is no voice account." in ended.out, "each try tells what came of it"
+    assert "SC-000001: NOBODY IS REACHED: neither mail nor Teams nor telephone is set up." in ended.out
+    assert f"Next: Call people yourself, now: {PERSON} +442079460001. `caseproof oncall` says" in ended.out
+    assert "people are called" not in ended.out, "for nobody is"
     assert f"{PERSON} has SC-000001 until" in ended.out
     assert "E9: Nobody said whether your own ladder" in ended.out, "advised, and never blocking"
 

@@ -27,7 +27,7 @@ from caseproof.procedure.paging.by_link import Keys, see
 from caseproof.procedure.paging.lines import Message, Ring
 from caseproof.procedure.paging.ports import CallList, Channels, lines_of, pager_of
 from caseproof.procedure.paging.post import Letters
-from caseproof.procedure.paging.words import alert_of
+from caseproof.procedure.paging.words import alert_of, unreached
 from sandbox.provider import Bad, Kind
 from sandbox.telephones import Person
 from tests.support.paged import FIRST, SECOND, THIRD
@@ -300,6 +300,7 @@ def test_without_any_channel_each_try_says_what_is_missing_and_goes_on(tmp_path:
         here.pager(start=lambda job: job()).step(ref)
         attempts = here.paging(ref).attempts
         assert here.paging(ref).reaches_nobody, "which the page says first"
+        assert unreached(here.paging(ref)).startswith("NOBODY IS REACHED")
     told = {str(one.channel): one.detail for one in attempts}
     assert "There is no mail account" in told["mail"]
     assert "There is no Teams web hook" in told["teams"]

@@ -260,6 +260,23 @@ def test_each_try_stands_there_with_what_came_of_it_and_what_is_said_becomes_no_
     assert "script-src 'self'" in page.headers["Content-Security-Policy"]
 
 
+def test_where_no_telephone_is_set_up_the_page_does_not_say_that_calls_go_down_the_list(
+    world: Any, operator: TestClient
+) -> None:
+    def standing(ref: str) -> str:
+        return read(operator.get(f"/emergency/{ref}").text)
+
+    ref = raised(world)
+    calling(world, ref, LEAD, 1)
+    ended(world, ref, 1, "not_set_up")
+    assert "Nobody has it yet. Nobody can be reached, for neither mail nor Teams nor telephone" in standing(ref)
+    telling(world, ref, NewsKind.RAISED, 2)  # by mail, which is on its way
+    assert "Nobody has it yet. Nobody is telephoned, for no telephone is set up: call people yourself." in standing(ref)
+    calling(world, ref, OWL, 3)
+    ended(world, ref, 3, "no_answer")
+    assert "Nobody has it yet. Calls go down the list" in standing(ref), "it was set up meanwhile"
+
+
 def test_the_worklist_and_the_form_say_which_emergencies_go_on_those_that_nobody_has_first(
     operator: TestClient,
 ) -> None:

@@ -110,6 +110,13 @@ class Paging:
         """Whether no channel is set up: whatever was tried ended so."""
         return bool(self.attempts) and all(one.outcome is Outcome.NOT_SET_UP for one in self.attempts)
 
+    @property
+    def not_set_up(self) -> tuple[Channel, ...]:
+        """The channels that reach nobody here: each try by them that has ended, ended so."""
+        ended = [one for one in self.attempts if not one.is_open]
+        reaching = {one.channel for one in ended if one.outcome is not Outcome.NOT_SET_UP}
+        return tuple(channel for channel in Channel if channel in {one.channel for one in ended} - reaching)
+
     def attempt(self, number: int) -> Attempt | None:
         """The try with this number."""
         return next((one for one in self.attempts if one.number == number), None)

@@ -8,7 +8,13 @@ from datetime import datetime
 from caseproof.channels.voice.pages import VoiceAlert
 from caseproof.domain.emergency.paging import Paging
 from caseproof.domain.emergency.payloads import Seen
-from caseproof.domain.emergency.vocabulary import CRITERIA, NewsKind
+from caseproof.domain.emergency.vocabulary import CRITERIA, Channel, NewsKind
+
+_SILENT = {
+    Channel.CALL: "nobody is telephoned",
+    Channel.MAIL: "nobody gets a mail",
+    Channel.TEAMS: "nobody gets a card in Teams",
+}
 
 
 def problem(paging: Paging) -> str:
@@ -62,6 +68,16 @@ def tries(paging: Paging) -> list[dict[str, str]]:
         }
         for one in paging.attempts
     ]
+
+
+def unreached(paging: Paging) -> str:
+    """Who is reached by nothing, and why; "" where whatever was tried by now is set up."""
+    if paging.no_one:
+        return "Nobody is telephoned: the call list is empty, or nobody on it has a number."
+    if len(paging.not_set_up) == len(Channel):
+        return "NOBODY IS REACHED: neither mail nor Teams nor telephone is set up."
+    silent = " and ".join(says for channel, says in _SILENT.items() if channel in paging.not_set_up)
+    return f"{silent[0].upper()}{silent[1:]}: that is not set up." if silent else ""
 
 
 def _first(paging: Paging, news: NewsKind) -> Sequence[str]:
