@@ -22,8 +22,17 @@ from caseproof.domain.fold import apply
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.procedure import JOB_FAILURE
 from caseproof.domain.specs import Role
-from caseproof.store.case_rows import CaseRow, facts_of
-from caseproof.store.cases import Cases, as_stored, draft_of, event_row, first_row, refuse_edited, row_after
+from caseproof.store.case_rows import (
+    CaseRow,
+    as_stored,
+    draft_of,
+    event_row,
+    facts_of,
+    first_row,
+    refuse_edited,
+    row_after,
+)
+from caseproof.store.cases import Cases
 from caseproof.store.errors import AlreadyOpen, UnknownCase
 from caseproof.store.evidence import EvidenceRow
 from caseproof.store.intents import Claim, claim_again, written_of

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
 from caseproof.domain.case import Case
+from caseproof.domain.closure import refuse_event
 from caseproof.domain.codes import trouble_code
 from caseproof.domain.errors import BadInput
-from caseproof.domain.events import Event
+from caseproof.domain.events import Event, json_copy
+from caseproof.domain.fold import apply, blank
 from caseproof.domain.job_failure.cause import is_neutral, owes_cause
 from caseproof.domain.procedure import Procedure, of_kind
-from caseproof.store.errors import readable
+from caseproof.store.errors import StoreError, readable
 
 WORD = 200
 """How many characters of an event's words a row repeats."""
@@ -180,3 +182,49 @@ def _of_the_cause(case: Case) -> dict[str, Any]:
 def _word(value: object) -> str:
     """A value of an event as a short text that every database keeps."""
     return str(value).replace("\0", "")[:WORD]
+
+
+# -- the rows that are written ------------------------------------------------------------------------------------
+
+
+def draft_of(event: Event) -> Case:
+    """The case that this event opens, without its reference yet. Raises NotAllowed, BadInput."""
+    empty = blank("The new case", of_kind(event.kind))
+    refuse_event(empty, event)
+    return apply(empty, event)
+
+
+def first_row(number: int, draft: Case, event: Event) -> dict[str, Any]:
+    """The row of a case that this event opens, still without its reference; ``draft`` is the case after it."""
+    begun = {"id": number, "procedure": draft.procedure.prefix, "opened_at": event.at, "generation": 0}
+    noted = {"due_at": event.at, "crashes": 0, "rest_why": "", "rest_code": ""}
+    row = {**begun, **facts_of(event), **standing_after(draft, event), **noted}
+    return {**row, **turn_says(draft.procedure, row, None)}
+
+
+def event_row(number: int, after: Case, event: Event) -> dict[str, Any]:
+    """The row of an event of the case with this row number; ``after`` is the case after it."""
+    return event.as_json() | {"at": event.at, "case_id": number, "seq": after.version, "digest": after.head}
+
+
+def row_after(after: Case, event: Event, rest_until: datetime | None) -> dict[str, Any]:
+    """What changes in the row of a case with its latest event; ``rest_until``: its keeper gives it no run before."""
+    # Whatever happens to a case, its keeper looks at it.
+    row = {**standing_after(after, event), **whose(after), "due_at": event.at}
+    return {**row, **turn_says(after.procedure, row, rest_until)}
+
+
+def refuse_edited(stored: Case, row: Any) -> None:
+    """The events in the store must be those that the row of their case stands for. Raises StoreError."""
+    if (stored.version, stored.head) != (row.version, row.head):
+        raise StoreError(
+            f"The events of {stored.ref} were edited past Caseproof: they do not match their digests.",
+            "Nothing is added to it; restore the store from a backup.",
+        )
+
+
+def as_stored(event: Event) -> Event:
+    """The event as it will be read back, so that its digest today is its digest then."""
+    refuse_nul("actor", event.actor)
+    json_copy({"actor": event.actor}, f"The event {event.kind}")
+    return replace(event)  # which copies the data as JSON reads it back

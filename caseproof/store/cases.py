@@ -16,24 +16,28 @@ from caseproof.domain.case import Case
 from caseproof.domain.closure import refuse_event
 from caseproof.domain.codes import Rest
 from caseproof.domain.errors import ClosureRefused, NotAllowed
-from caseproof.domain.events import Event, json_copy, kind_of
+from caseproof.domain.events import Event, kind_of
 from caseproof.domain.fold import apply, blank, fold
 from caseproof.domain.job_failure.procedure import JOB_FAILURE
-from caseproof.domain.procedure import Procedure, by_prefix, of_kind, procedure_of
+from caseproof.domain.procedure import Procedure, by_prefix, procedure_of
 from caseproof.domain.specs import Role
 from caseproof.domain.vocabulary import WORD
 from caseproof.store.case_rows import (
     ROW_SAYS,
     CaseRow,
+    as_stored,
+    draft_of,
+    event_row,
     facts_of,
+    first_row,
+    refuse_edited,
     refuse_nul,
+    row_after,
     row_says,
-    standing_after,
     turn_says,
-    whose,
 )
 from caseproof.store.databases import compact_json
-from caseproof.store.errors import AlreadyOpen, ConcurrentChange, StoreError, UnknownCase, Unreadable, readable
+from caseproof.store.errors import AlreadyOpen, ConcurrentChange, UnknownCase, Unreadable, readable
 from caseproof.store.folds import Folds
 from caseproof.store.owed import OwedList, changes
 from caseproof.store.refs import case_id, make_ref, normal
@@ -431,51 +435,8 @@ class Cases:
         return self._connection.scalar(query)
 
 
-def draft_of(event: Event) -> Case:
-    """The case that this event opens, without its reference yet. Raises NotAllowed, BadInput."""
-    empty = blank("The new case", of_kind(event.kind))
-    refuse_event(empty, event)
-    return apply(empty, event)
-
-
 def _of_job(procedure: Procedure, platform: str, job: str) -> ColumnElement[bool]:
     return (cases.c.platform == platform) & (cases.c.job == job) & (cases.c.procedure == procedure.prefix)
-
-
-def first_row(number: int, draft: Case, event: Event) -> dict[str, Any]:
-    """The row of a case that this event opens, still without its reference; ``draft`` is the case after it."""
-    begun = {"id": number, "procedure": draft.procedure.prefix, "opened_at": event.at, "generation": 0}
-    noted = {"due_at": event.at, "crashes": 0, "rest_why": "", "rest_code": ""}
-    row = {**begun, **facts_of(event), **standing_after(draft, event), **noted}
-    return {**row, **turn_says(draft.procedure, row, None)}
-
-
-def event_row(number: int, after: Case, event: Event) -> dict[str, Any]:
-    """The row of an event of the case with this row number; ``after`` is the case after it."""
-    return event.as_json() | {"at": event.at, "case_id": number, "seq": after.version, "digest": after.head}
-
-
-def row_after(after: Case, event: Event, rest_until: datetime | None) -> dict[str, Any]:
-    """What changes in the row of a case with its latest event; ``rest_until``: its keeper gives it no run before."""
-    # Whatever happens to a case, its keeper looks at it.
-    row = {**standing_after(after, event), **whose(after), "due_at": event.at}
-    return {**row, **turn_says(after.procedure, row, rest_until)}
-
-
-def refuse_edited(stored: Case, row: Any) -> None:
-    """The events in the store must be those that the row of their case stands for. Raises StoreError."""
-    if (stored.version, stored.head) != (row.version, row.head):
-        raise StoreError(
-            f"The events of {stored.ref} were edited past Caseproof: they do not match their digests.",
-            "Nothing is added to it; restore the store from a backup.",
-        )
-
-
-def as_stored(event: Event) -> Event:
-    """The event as it will be read back, so that its digest today is its digest then."""
-    refuse_nul("actor", event.actor)
-    json_copy({"actor": event.actor}, f"The event {event.kind}")
-    return replace(event)  # which copies the data as JSON reads it back
 
 
 def _refuse_other_proof(case: Case, event: Event) -> None:

@@ -17,7 +17,7 @@ from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Event
 from caseproof.domain.fold import apply
-from caseproof.store.cases import as_stored
+from caseproof.store.case_rows import as_stored
 from caseproof.store.errors import StoreDown
 from caseproof.store.refs import normal
 from caseproof.store.store import Store
