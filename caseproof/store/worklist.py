@@ -1,7 +1,6 @@
 """The worklist in the database: a page of it in one statement, how many cases wait for whom, and who has which case.
 
-Most groups are a few pieces, each in the order of an index, of which no more is read than the page needs: what is the
-team's anyway, and what became the team's because time has passed.
+How the statements read, ``worklist_statements`` has.
 """
 
 from __future__ import annotations
@@ -10,40 +9,40 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
-    Select,
     and_,
     bindparam,
-    exists,
-    false,
     func,
     insert,
     literal_column,
-    not_,
     or_,
     select,
-    true,
-    union_all,
     update,
 )
 
 from caseproof.domain.procedure import procedure_of
-from caseproof.domain.turn import Turn
-from caseproof.domain.worklist import MOST_COUNTED, NOBODY, SIZE, Age, Group, Order, WorkQuery
+from caseproof.domain.worklist import MOST_COUNTED, SIZE, Group, WorkQuery
 from caseproof.store.case_rows import CaseRow
-from caseproof.store.column_types import UtcTime
 from caseproof.store.errors import readable
-from caseproof.store.logins import folded_name
-from caseproof.store.owed import is_late
 from caseproof.store.refs import normal
-from caseproof.store.tables import case_handling, cases, events, owed
-
-_AT_ONCE = 400  # so many values may stand in one question on every database
+from caseproof.store.tables import case_handling, cases, events
+from caseproof.store.worklist_statements import (
+    AT_ONCE,
+    EXCLUSIVE,
+    MORE,
+    OPEN,
+    SUPPORT,
+    Moment,
+    Shape,
+    counting,
+    free_of,
+    page_of,
+    support_of,
+    values_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,24 +57,6 @@ class WorkRow:
     snoozed_until: datetime | None
     snoozed_by: str
     turn: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """What the groups depend on beside the rows: the time, who looks (by the name as names are compared, "" for
-    nobody), and since when a retailer who has not answered is late.
-
-    ``theirs`` are the numbers of support cases that nobody has, in which a tier of who looks has to act (``of_tiers``):
-    these wait for them, too. ``problems`` are the references of cases with which a program of ours could not go on;
-    ``cut_off`` are retailers who cannot be reached any more. Both are the team's, whose turn it would be otherwise.
-    """
-
-    now: datetime
-    viewer: str
-    late_since: datetime
-    problems: Collection[str] = ()
-    cut_off: Collection[str] = ()
-    theirs: Collection[int] = ()
 
 
 class Did(StrEnum):
@@ -118,10 +99,10 @@ class Worklist:
     def page(self, query: WorkQuery, group: Group, at: Moment) -> list[WorkRow]:
         """The cases of a page of this group, in their order."""
         begin = (query.page - 1) * SIZE
-        shape = _Shape.of(query, at)
-        values = {**_values(query, at), "to": begin + SIZE, "begin": begin}
+        shape = Shape.of(query, at)
+        values = {**values_of(query, at), "to": begin + SIZE, "begin": begin}
         with readable("A row of the worklist"):
-            found = self._connection.execute(_page(shape, group, query.order), values).all()
+            found = self._connection.execute(page_of(shape, group, query.order), values).all()
             return [_work_row(row, at.now) for row in found]
 
     def counts(self, query: WorkQuery, at: Moment) -> Counts:
@@ -129,36 +110,41 @@ class Worklist:
 
         Where it is more than MOST_COUNTED, it is any number above it: nobody waits for ten thousand to be counted.
         """
-        values = {**_values(query, at), "bound": MOST_COUNTED + 1}
-        row = self._connection.execute(_counting(_Shape.of(query, at)), values).one()
-        found = {group: int(count) for group, count in zip(_EXCLUSIVE, row, strict=False)}
+        values = {**values_of(query, at), "bound": MOST_COUNTED + 1}
+        row = self._connection.execute(counting(Shape.of(query, at)), values).one()
+        found = {group: int(count) for group, count in zip(EXCLUSIVE, row, strict=False)}
         return Counts(found | {Group.ALL: sum(found.values()), Group.OWED: int(row.in_owed)}, bool(row.owes))
 
     def open_of(self, prefix: str, limit: int, now: datetime) -> list[WorkRow]:
         """The open cases of the procedure with this prefix, those that wait longest first."""
-        columns = (*(_C[name] for name in CaseRow.__dataclass_fields__), *_MORE)
-        query = select(*columns).where(_OPEN, _C.procedure == prefix).order_by(_C.turn_since, _C.id).limit(limit)
+        columns = (*(cases.c[name] for name in CaseRow.__dataclass_fields__), *MORE)
+        query = (
+            select(*columns)
+            .where(OPEN, cases.c.procedure == prefix)
+            .order_by(cases.c.turn_since, cases.c.id)
+            .limit(limit)
+        )
         with readable("A row of the worklist"):
             return [_work_row(row, now) for row in self._connection.execute(query)]
 
     def of_tiers(self, tiers: Collection[str]) -> list[int]:
         """The row numbers of the support cases that nobody has and in which one of these tiers has to act; of a few
         hundred at most, the first that were opened."""
-        return list(self._connection.scalars(_free_of(frozenset(tiers)))) if tiers else []
+        return list(self._connection.scalars(free_of(frozenset(tiers)))) if tiers else []
 
     def waiting_for(self, person: str, tiers: Collection[str], now: datetime) -> list[WorkRow]:
         """The open cases that somebody has (by the name as names are compared), and the support cases that nobody has
         and in which one of these tiers has to act, oldest first."""
-        columns = (*(_C[name] for name in CaseRow.__dataclass_fields__), *_MORE)
-        theirs = and_(_C.holder == bindparam("person"), _C.holder != literal_column("''"))
-        free = _of_tiers(tiers, _SUPPORT.c.holder == literal_column("''"))
-        query = select(*columns).where(_OPEN, or_(theirs, free)).order_by(_C.turn_since, _C.id)
+        columns = (*(cases.c[name] for name in CaseRow.__dataclass_fields__), *MORE)
+        theirs = and_(cases.c.holder == bindparam("person"), cases.c.holder != literal_column("''"))
+        free = support_of(tiers, SUPPORT.c.holder == literal_column("''"))
+        query = select(*columns).where(OPEN, or_(theirs, free)).order_by(cases.c.turn_since, cases.c.id)
         with readable("A row of the worklist"):
             return [_work_row(row, now) for row in self._connection.execute(query, {"person": person})]
 
     def open_of_incident(self, incident: str) -> int:
         """How many open cases joined this incident."""
-        here = (cases.c.incident == incident, cases.c.incident != literal_column("''"), _OPEN)
+        here = (cases.c.incident == incident, cases.c.incident != literal_column("''"), OPEN)
         return self._connection.scalar(select(func.count()).select_from(cases).where(*here)) or 0
 
     def latest_actors(self, refs: Sequence[str], kind: str) -> dict[str, tuple[str, dict[str, Any]]]:
@@ -166,7 +152,7 @@ class Worklist:
         query = (
             select(cases.c.ref, events.c.actor, events.c.data)
             .join_from(events, cases)
-            .where(cases.c.ref.in_(refs[:_AT_ONCE]), events.c.kind == kind)
+            .where(cases.c.ref.in_(refs[:AT_ONCE]), events.c.kind == kind)
             .order_by(events.c.case_id, events.c.seq)
         )
         with readable("An event of the worklist"):
@@ -177,7 +163,7 @@ class Worklist:
 
         At most a few hundred.
         """
-        query = select(cases.c.ref, cases.c.closed, cases.c.holder).where(cases.c.ref.in_(refs[:_AT_ONCE]))
+        query = select(cases.c.ref, cases.c.closed, cases.c.holder).where(cases.c.ref.in_(refs[:AT_ONCE]))
         rows = self._connection.execute(query.order_by(cases.c.id).with_for_update())
         return {row.ref: (not row.closed, row.holder) for row in rows}
 
@@ -210,244 +196,17 @@ class Worklist:
     ) -> None:  # fmt: skip
         if not refs:
             return
-        these = cases.c.ref.in_(refs[:_AT_ONCE])
+        these = cases.c.ref.in_(refs[:AT_ONCE])
         self._connection.execute(update(cases).where(these).values(**values))
         trace = {"at": at, "actor": actor, "what": str(did), "whom": whom, "until": until}
         numbers = self._connection.scalars(select(cases.c.id).where(these).order_by(cases.c.id)).all()
         self._connection.execute(insert(case_handling), [{"case_id": number, **trace} for number in numbers])
 
 
-# -- the groups ------------------------------------------------------------------------------------------------------
-
-_EXCLUSIVE = (Group.MINE, Group.TEAM, Group.RETAILER, Group.TIME, Group.CASEPROOF)
-_C = cases.c
-_OPEN = _C.closed.is_(False)
-_NOW = bindparam("now", type_=UtcTime())
-_SNOOZED = and_(_C.snoozed_until > _NOW, _C.snoozed_at >= _C.turn_since)
-_AWAKE = or_(_C.snoozed_until.is_(None), not_(_SNOOZED))
-_TEAMS = _C.turn == literal_column(f"'{Turn.TEAM}'")
-_RETAILERS = _C.turn == literal_column(f"'{Turn.RETAILER}'")
-_PAUSED = _C.turn == literal_column(f"'{Turn.PAUSED}'")
-_ITSELF = _C.turn == literal_column(f"'{Turn.ITSELF}'")
-_OURS = _C.turn == literal_column(f"'{Turn.CASEPROOF}'")
-_LATE = _C.turn_since <= bindparam("late_since", type_=UtcTime())
-_PAUSE_IS_OVER = _C.paused_until <= bindparam("today")
-_HELD = and_(_C.holder != literal_column("''"), _C.holder == bindparam("viewer"))
-_THEIRS = _C.id.in_(bindparam("theirs", expanding=True))  # every index has the number
-_OWING = _C.ref.in_(select(owed.c.ref).where(is_late))
-_WORDS = (_C.ref, _C.job_name, _C.job, _C.retailer, _C.marketplace)
-
-
-def _acts(one: Any) -> Mapping[str, ColumnElement[bool]]:
-    """In which support cases a tier has to act, by the columns of their rows: as ``support.ladder.who_acts`` has it."""
-    state, asked = one.state, one.asked_form
-    pt_asked = state == literal_column("'pt_asked'")
-    return {
-        "L1": state == literal_column("'with_l1'"),
-        "L2": or_(
-            and_(state.in_(["with_l2", "pt_answered"]), asked != literal_column("'pt-asked'")),
-            and_(pt_asked, asked == literal_column("'finish'")),
-        ),
-        "PT": or_(
-            state == literal_column("'with_pt'"),
-            and_(pt_asked, asked != literal_column("'finish'")),
-            and_(state == literal_column("'pt_answered'"), asked == literal_column("'pt-asked'")),
-        ),
-        "DEV": state == literal_column("'with_development'"),
-        "implementation": state == literal_column("'with_implementation'"),
-    }
-
-
-_IN: Mapping[str, tuple[str, ...]] = {
-    "L1": ("with_l1",),
-    "L2": ("with_l2", "pt_answered", "pt_asked"),
-    "PT": ("with_pt", "pt_asked", "pt_answered"),
-    "DEV": ("with_development",),
-    "implementation": ("with_implementation",),
-}
-"""In which states that may be."""
-_SUPPORT = cases.alias("support")
-
-
-def _of_tiers(tiers: Collection[str], *also: ColumnElement[bool]) -> ColumnElement[bool]:
-    """The support cases in which one of these tiers has to act: by their numbers, which every index has, so that no
-    other case is read for them."""
-    known = _acts(_SUPPORT.c)
-    any_of = [known[tier] for tier in sorted(tiers) if tier in known]
-    if not any_of:
-        return false()
-    # Said of all of them, so that a database goes by the index of support cases.
-    states = [state for tier, some in _IN.items() if tier in tiers for state in some]
-    is_open = and_(_SUPPORT.c.closed.is_(False), _SUPPORT.c.procedure == literal_column("'SC'"))
-    is_open = and_(is_open, _SUPPORT.c.state.in_(sorted(set(states))))
-    return _C.id.in_(select(_SUPPORT.c.id).where(is_open, or_(*any_of), *also))
-
-
-@lru_cache(maxsize=64)
-def _free_of(tiers: frozenset[str]) -> Select[Any]:
-    """The statement that finds what nobody has."""
-    free = _of_tiers(tiers, _SUPPORT.c.holder == literal_column("''"))
-    return select(_C.id).where(free).order_by(_C.id).limit(_AT_ONCE)
-
-
-@dataclass(frozen=True, slots=True)
-class _Shape:
-    """What decides how a statement reads, so that each is put together once: that takes longer than its answer."""
-
-    filters: frozenset[str]
-    person: str
-    viewer: bool
-    problems: bool
-    cut_off: bool
-    theirs: bool = False
-    tier: str = ""
-
-    @classmethod
-    def of(cls, query: WorkQuery, at: Moment) -> _Shape:
-        given = query.filters.given
-        person = {"": "", NOBODY: NOBODY}.get(query.filters.person, "somebody")
-        flags = bool(at.viewer), bool(at.problems), bool(at.cut_off)
-        return cls(frozenset(given) - {"person", "tier"}, person, *flags, bool(at.theirs), given.get("tier", ""))
-
-    @property
-    def where(self) -> list[ColumnElement[bool]]:
-        """What the filters choose."""
-        found = [_C[name] == bindparam(name) for name in sorted(self.filters - {"words", "age", "reopened"})]
-        if "age" in self.filters:
-            found += [_C.opened_at > bindparam("opened_after"), _C.opened_at <= bindparam("opened_until")]
-        if "reopened" in self.filters:
-            found.append(_C.opening > 1)
-        if "words" in self.filters:
-            found.append(or_(*(func.lower(one).like(bindparam("words"), escape="\\") for one in _WORDS)))
-        if self.tier:
-            found.append(_of_tiers([self.tier]))
-        if self.person == NOBODY:
-            found.append(_C.holder == literal_column("''"))
-        elif self.person:
-            found += [_C.holder != literal_column("''"), _C.holder == bindparam("person")]
-        return found
-
-    @property
-    def urgent(self) -> ColumnElement[bool]:
-        """What is the team's, whose turn it would be otherwise."""
-        any_of: list[ColumnElement[bool]] = []
-        if self.problems:
-            any_of.append(_C.ref.in_(bindparam("problems", expanding=True)))
-        if self.cut_off:
-            any_of.append(and_(_RETAILERS, _C.retailer.in_(bindparam("cut_off", expanding=True))))
-        return or_(*any_of) if any_of else false()
-
-    def pieces(self, group: Group) -> list[ColumnElement[bool]]:
-        """The pieces that a group consists of: no case is in two of them, and an index has each in its order."""
-        is_urgent = self.problems or self.cut_off
-        calm: ColumnElement[bool] = true()
-        put_off: ColumnElement[bool] = _SNOOZED
-        awake: ColumnElement[bool] = _AWAKE
-        teams = [_TEAMS, and_(_RETAILERS, _LATE), and_(_PAUSED, _PAUSE_IS_OVER)]
-        if is_urgent:  # nobody puts off what nobody knew of
-            calm, put_off = not_(self.urgent), and_(_SNOOZED, not_(self.urgent))
-            awake = or_(_AWAKE, self.urgent)
-            teams.append(and_(*(not_(one) for one in teams), self.urgent))
-        match group:
-            case Group.MINE:
-                theirs = [and_(_THEIRS, awake, or_(*teams))] if self.theirs else []
-                return [and_(_HELD, awake, or_(*teams)), *theirs] if self.viewer else []
-            case Group.TEAM:
-                free = _C.holder != bindparam("viewer") if self.viewer else true()
-                others = not_(_THEIRS) if self.viewer and self.theirs else true()
-                return [and_(one, awake, free, others) for one in teams]
-            case Group.RETAILER:
-                return [and_(_RETAILERS, not_(_LATE), calm, _AWAKE)]
-            case Group.TIME:
-                waits = [and_(_PAUSED, not_(_PAUSE_IS_OVER), calm, _AWAKE), and_(_ITSELF, calm, _AWAKE)]
-                return [put_off, *waits]
-            case Group.CASEPROOF:
-                return [and_(_OURS, calm, _AWAKE)]
-            case Group.ALL:
-                return [_TEAMS, _RETAILERS, _PAUSED, _ITSELF, _OURS]
-            case Group.OWED | Group.CLOSED:
-                return []
-
-
-def _values(query: WorkQuery, at: Moment) -> dict[str, Any]:
-    words = query.filters.words.lower()
-    for letter in "\\%_":
-        words = words.replace(letter, f"\\{letter}")
-    said: dict[str, Any] = query.filters.given | {"words": f"%{words}%", "person": folded_name(query.filters.person)}
-    if query.filters.age:
-        said["opened_after"], said["opened_until"] = Age(query.filters.age).between(at.now)
-    known = {"now": at.now, "today": at.now.date(), "late_since": at.late_since, "viewer": at.viewer}
-    known["theirs"] = [*at.theirs]
-    return said | known | {"problems": [*at.problems][:_AT_ONCE], "cut_off": [*at.cut_off][:_AT_ONCE]}
-
-
-@lru_cache(maxsize=256)
-def _page(shape: _Shape, group: Group, order: Order) -> Select[Any]:
-    """The statement of a page: the numbers of its cases from the group's pieces, then their rows."""
-    columns = (*(_C[name] for name in CaseRow.__dataclass_fields__), *_MORE)
-    if group is Group.CLOSED:
-        latest = _C.closed_at.asc() if order is Order.OLDEST else _C.closed_at.desc()
-        ends = _page_ends(select(*columns).where(_C.closed.is_(True), _C.closed_at.is_not(None), *shape.where))
-        return ends.order_by(latest, _C.id)
-    keys = _keys(order)
-    if group is Group.OWED:
-        return _page_ends(select(*columns).where(_OWING, *shape.where)).order_by(*keys, _C.id)
-    pieces = shape.pieces(group) or [false()]
-    some = [
-        select(_C.id).where(_OPEN, piece, *shape.where).order_by(*keys, _C.id).limit(bindparam("to")).subquery()
-        for piece in pieces
-    ]
-    numbers = select(some[0].c.id) if len(some) == 1 else union_all(*(select(one.c.id) for one in some))
-    return _page_ends(select(*columns).where(_C.id.in_(numbers))).order_by(*keys, _C.id)
-
-
-def _page_ends(query: Select[Any]) -> Select[Any]:
-    return query.limit(SIZE).offset(bindparam("begin"))
-
-
-def _keys(order: Order) -> list[ColumnElement[Any]]:
-    match order:
-        case Order.NEWEST:
-            return [_C.turn_since.desc()]
-        case Order.RETAILER:
-            return [_C.retailer, _C.turn_since]
-        case Order.MARKETPLACE:
-            return [_C.marketplace, _C.turn_since]
-        case _:
-            return [_C.turn_since]
-
-
-@lru_cache(maxsize=256)
-def _counting(shape: _Shape) -> Select[Any]:
-    """The statement that counts each group."""
-    owing = select(func.count()).select_from(cases).where(_OWING, *shape.where).scalar_subquery().label("in_owed")
-    owes = exists(select(literal_column("1")).where(is_late)).label("owes")
-    counts = []
-    for group in _EXCLUSIVE:
-        pieces = [
-            select(func.count())
-            .select_from(
-                select(literal_column("1"))
-                .select_from(cases)
-                .where(_OPEN, piece, *shape.where)
-                .limit(bindparam("bound"))
-                .subquery()
-            )
-            .scalar_subquery()
-            for piece in shape.pieces(group)
-        ]
-        counts.append(sum(pieces[1:], pieces[0]) if pieces else literal_column("0"))
-    return select(*(count.label(f"in_{group}") for group, count in zip(_EXCLUSIVE, counts, strict=True)), owing, owes)
-
-
-_OWN = ("turn_since", "holder", "held_since", "snoozed_at", "snoozed_until", "snoozed_by", "turn")
-_MORE = tuple(_C[name] for name in _OWN)
-
-
 def _work_row(row: Any, now: datetime) -> WorkRow:
     number, ref, state, *rest = row
-    since, holder, held_since, snoozed_at, until, by, turn = rest[-len(_MORE) :]
-    case = CaseRow(number, ref, procedure_of(ref).state(state), *rest[: -len(_MORE)])
+    since, holder, held_since, snoozed_at, until, by, turn = rest[-len(MORE) :]
+    case = CaseRow(number, ref, procedure_of(ref).state(state), *rest[: -len(MORE)])
     since = since or case.updated_at
     is_snoozed = until is not None and until > now and snoozed_at is not None and snoozed_at >= since
     put_off = (until, by) if is_snoozed else (None, "")

@@ -15,7 +15,7 @@ from caseproof.domain.worklist import NOBODY, REOPENED, Age, Filters, Group, Wor
 from caseproof.procedure.views.reporting import read_figures
 from caseproof.store.guards import guards_off, guards_on
 from caseproof.store.tables import cases, events
-from caseproof.store.worklist import Moment
+from caseproof.store.worklist_statements import Moment
 
 NOW = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 SINCE = NOW - timedelta(days=30)

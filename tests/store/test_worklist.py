@@ -22,7 +22,8 @@ from caseproof.procedure.keeper.schedule import NOBODY as NOT_US
 from caseproof.procedure.views.board import Returned, line
 from caseproof.store import worklist as worklist_store
 from caseproof.store.tables import cases
-from caseproof.store.worklist import Did, Moment
+from caseproof.store.worklist import Did
+from caseproof.store.worklist_statements import Moment
 
 NOW = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 KEEPER = KeeperPolicy()
@@ -193,7 +194,6 @@ def test_pages_show_every_case_once_in_each_order(store, make):
 
 def test_a_group_of_very_many_is_not_counted_to_its_end(store, make, monkeypatch):
     monkeypatch.setattr(worklist_store, "MOST_COUNTED", 5)
-    worklist_store._counting.cache_clear()
     with store.uow() as uow:
         uow.bulk.open([make.opened(f"job-{n}", retailer=f"Shop {n % 2}") for n in range(12)])
         assert uow.worklist.counts(WorkQuery(), moment()).of[Group.CASEPROOF] == 6

@@ -36,7 +36,8 @@ from caseproof.procedure.views.owed import OwedLine, owed_lines
 from caseproof.store import CaseRow, OwedRow
 from caseproof.store.logins import folded_name
 from caseproof.store.uow import UnitOfWork
-from caseproof.store.worklist import Moment, WorkRow
+from caseproof.store.worklist import WorkRow
+from caseproof.store.worklist_statements import Moment
 
 ACTIONS = {
     CauseOfFailure.slug: "Say the cause",
