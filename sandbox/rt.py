@@ -69,6 +69,11 @@ class RtSimulator(Simulator):
         with self._lock:
             self._set(self.tickets[int(ticket)], status, "agent")
 
+    def status_of(self, ticket: str) -> str:
+        """What somebody sees as its status."""
+        with self._lock:
+            return self.tickets[int(ticket)].status
+
     def rename(self, was: str, now: str) -> None:
         """The administrator renames a status; tickets that have it get the new name."""
         with self._lock:
@@ -284,7 +289,8 @@ class RtSimulator(Simulator):
             if one.status != "deleted" and (merged or not one.merged_into)
             and all(fits(one) for fits in terms)
         ]  # fmt: skip
-        return self._page(sorted(found, key=lambda one: int(one["id"])), asked, total=True)
+        found.sort(key=lambda one: int(one["id"]), reverse=asked.query.get("order") == "DESC")
+        return self._page(found, asked, total=True)
 
     def _history(self, ticket: Ticket, asked: Asked) -> list[Any]:
         kinds = [one["value"] for one in json.loads(asked.query.get("query", "[]"))]
@@ -299,12 +305,12 @@ class RtSimulator(Simulator):
     def _parts(self, ticket: Ticket, asked: Asked) -> list[Any]:
         limits = json.loads(asked.query.get("query", "[]"))
         of = {one["value"] for one in limits if one["field"] == "TransactionId"}
-        files = any(one["field"] == "Filename" and one["operator"] == "!=" for one in limits)
+        kinds = {one["value"] for one in limits if one["field"] == "ContentType"}
         found = []
         for done in sorted(ticket.history, key=lambda one: one.id):
             seen = done.kind != "Comment" or "ShowTicketComments" in self.rights
             for part in done.parts:
-                if (not of or str(done.id) in of) and (not files or part.name):
+                if (not of or str(done.id) in of) and (not kinds or part.kind in kinds):
                     found.append(self._part(done, part) if seen and not part.hidden else None)
         return found
 

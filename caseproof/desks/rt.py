@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 from urllib.parse import quote
 
 from caseproof.desks.abilities import DeskAbilities, DeskAbility, Lack, all_but
@@ -54,6 +55,8 @@ from caseproof.domain.visible import one_line, visible
 from caseproof.http.api import READ_SECONDS
 from caseproof.http.client import Answer, Transport
 
+T = TypeVar("T")
+
 _TRIES = 4
 """So often a change is tried on a ticket that others change meanwhile."""
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
@@ -95,7 +98,7 @@ class RequestTracker:
         return ABILITIES.lacking({} if self._account.raised else {DeskAbility.RAISED: _NO_QUEUE})
 
     def probe(self) -> DeskProbe:
-        """Whether it lets us in as who we say, has the queues and the field, and what we may not do there."""
+        """Whether it lets us in as who we say, has the queues and the field, takes the filter, and what we may not do."""
         account = self._account
         answer = self._api.version()
         self._require_user()
@@ -105,8 +108,8 @@ class RequestTracker:
             lacks.append(f"Our account may not create tickets in {account.queue}. Give it CreateTicket there.")
         self._finder.find("caseproof doctor")
         mine = f"Queue = {quoted(account.queue)} AND Creator = '__CurrentUser__'"
-        last = max((int(one.id) for one in self._api.search(mine)), default=0)
-        row = self._finder.read(str(last))[0] if last else None
+        last = next(self._api.search(mine, newest_first=True), None)
+        row = self._finder.read(last.id)[0] if last else None
         if row is not None:
             rights = {"comment": "CommentOnTicket", "correspond": "ReplyToTicket"}
             if queue.lifecycle == "default":  # another one may offer no status to those who may give it one
@@ -118,7 +121,7 @@ class RequestTracker:
             ]
         found = f"the queue {account.queue} can be read and searched"
         if account.raised:
-            self._api.queue(account.raised)
+            next(self._raised_after(answer.date or _LONG_AGO), None)  # what is wrong with the filter shows
             found += f"; so can {account.raised}"
         return DeskProbe(found, answer.date, tuple(lacks))
 
@@ -251,8 +254,8 @@ class RequestTracker:
             wanted["Status"] = row.status  # else what is said in public opens it again
         self._written(row, "correspond" if public else "comment", wanted, lambda: self._has(row, mark) or None)
 
-    def _written(self, row: Row, how: str, wanted: Mapping[str, object], there: Callable[[], object]) -> None:
-        """Write it, and see that it is there, also where the answer was lost."""
+    def _written(self, row: Row, how: str, wanted: Mapping[str, object], there: Callable[[], T | None]) -> T:
+        """Write it, and see that it is there, also where the answer was lost: what ``there`` found."""
         lost: DeskDown | None = None
         try:
             answer = self._api.call("POST", f"ticket/{row.id}/{how}", json=wanted)
@@ -261,11 +264,13 @@ class RequestTracker:
         else:
             if not answer.is_success:
                 raise self._api.refused(answer)
-        if not there():
+        found = there()
+        if found is None:
             raise lost or DeskError(
                 f"{self._api.name} took what was written on #{row.id} ({how}), and does not show it.",
                 "Has our account the right ShowTicketComments? Look at the ticket; it is tried again.",
             )
+        return found
 
     def _has(self, row: Row, mark: str) -> bool:
         """Whether our comment is there; what somebody else ends so is none."""
@@ -286,6 +291,18 @@ class RequestTracker:
     def raised(self, since: datetime) -> Sequence[Raised]:
         """The open tickets that people raised in the queue after ``since``, oldest first. Raises DeskCannot."""
         require(self, DeskAbility.RAISED)
+        account, found = self._account, []
+        for row in self._raised_after(since):
+            if row.created is None or row.created <= since:
+                continue
+            by = next((one.email for one in (*row.requestors, row.creator) if one and one.email), "")
+            body = next((one.text for one in self._finder.said(row.id, (CREATE,))), "")
+            ticket = Ticket(row.id, row.subject or "", TicketStatus.OPEN, account.page_of(row.id))
+            found.append(Raised(ticket, by or (row.creator or Thing()).who, body, row.created.astimezone(UTC)))
+        return sorted(found, key=lambda one: (one.at, int(one.ticket.id)))
+
+    def _raised_after(self, since: datetime) -> Iterator[Row]:
+        """The tickets that people raised after ``since``, and some that are a little older."""
         account = self._account
         asked = (
             f"Queue = {quoted(account.raised)} AND Status = '__Active__' AND Creator != '__CurrentUser__' "
@@ -294,15 +311,7 @@ class RequestTracker:
         if account.raised_filter.strip():
             asked += f" AND ({account.raised_filter.strip()})"
         self._api.queue(account.raised)  # the search knows no ticket of a queue that there is not
-        found = []
-        for row in self._api.search(asked):
-            if row.created is None or row.created <= since:
-                continue
-            by = next((one.email for one in (*row.requestors, row.creator) if one and one.email), "")
-            body = next((one.text for one in self._finder.said(row.id, (CREATE,))), "")
-            ticket = Ticket(row.id, row.subject or "", TicketStatus.OPEN, account.page_of(row.id))
-            found.append(Raised(ticket, by or (row.creator or Thing()).who, body, row.created.astimezone(UTC)))
-        return sorted(found, key=lambda one: (one.at, int(one.ticket.id)))
+        yield from self._api.search(asked)
 
     def attach(self, ticket_id: str, name: str, content: bytes, media_type: str) -> Attachment:
         """Attach a file by a comment, and read it back byte for byte; what is there already is not attached twice.
@@ -322,11 +331,7 @@ class RequestTracker:
         digest = hashlib.sha256(content).hexdigest()
         said = marked(one_line(name), f"{row.id} {name} {digest}", LONGEST_TEXT)
         wanted = {"Content": said, "ContentType": "text/plain", "Attachments": [part_of(name, content, media_type)]}
-        self._written(row, "comment", wanted, lambda: self._files.find(row.id, name, content))
-        found = self._files.find(row.id, name, content)
-        if found is None:
-            raise UnknownTicket(f"{name} was taken off #{row.id} again.", "Look at the ticket.")
-        return found
+        return self._written(row, "comment", wanted, lambda: self._files.find(row.id, name, content))
 
     def attachments(self, ticket_id: str) -> Sequence[Attachment]:
         """The list of attachments, with what is in those that our account attached. Raises UnknownTicket."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as js
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -117,12 +117,12 @@ class RtApi:
             )
         return self.one(answer, QUEUE)
 
-    def search(self, query: str) -> Iterator[Row]:
+    def search(self, query: str, *, newest_first: bool = False) -> Iterator[Row]:
         """The tickets that a query finds, the oldest first, page by page; of what is merged those that were, too, where
         the query speaks of EffectiveId."""
         people = "EmailAddress,RealName"
         asked = {
-            "query": query, "orderby": "id", "order": "ASC", "fields": _FIELDS,
+            "query": query, "orderby": "id", "order": "DESC" if newest_first else "ASC", "fields": _FIELDS,
             "fields[Requestor]": people, "fields[Creator]": people,
         }  # fmt: skip
         return self.pages("tickets", ROWS, asked)
@@ -150,9 +150,10 @@ class RtApi:
             "Look at the ticket or the queue there; should there be so many?",
         )
 
-    def limits(self, field: str, *values: str, operator: str = "=") -> dict[str, str]:
-        """What asks a list for those with one of these values."""
-        return {"query": js.dumps([{"field": field, "operator": operator, "value": one} for one in values])}
+    def limits(self, **fields: Iterable[str]) -> dict[str, str]:
+        """What asks a list for those with one of these values in each of these fields."""
+        asked = [{"field": name, "operator": "=", "value": one} for name, values in fields.items() for one in values]
+        return {"query": js.dumps(asked)}
 
 
 def _message(answer: Answer) -> str | None:

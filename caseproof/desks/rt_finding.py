@@ -29,6 +29,8 @@ from caseproof.desks.rt_wire import (
 from caseproof.http.client import Answer
 
 _PEOPLE = "EmailAddress,RealName"
+_TEXTS = (_PLAIN, _FORMATTED) = ("text/plain", "text/html")
+"""What words are in. A list that is asked for the content of its rows gives that of pictures, too, if it has some."""
 _AT_ONCE = 30
 """What so many transactions hold is asked for at once: more would not fit into an address."""
 
@@ -107,13 +109,13 @@ class Finder:
         done = self._history(number, kinds, by_us)
         plain: dict[str, Part] = {}
         formatted: dict[str, Part] = {}
-        for part in self._parts(number, done, "TransactionId,Filename,ContentType,Content"):
-            if part.kind in ("text/plain", "text/html") and not part.name:
-                (plain if part.kind == "text/plain" else formatted).setdefault(part.of, part)
+        for part in self._parts(number, done, "TransactionId,Filename,ContentType,Content", kinds=_TEXTS):
+            if not part.name:
+                (plain if part.kind == _PLAIN else formatted).setdefault(part.of, part)
         for one in done:
             found = plain.get(one.id) or formatted.get(one.id)
             text = (found.content or "") if found else ""
-            is_plain = found is None or found.kind == "text/plain"
+            is_plain = found is None or found.kind == _PLAIN
             yield Said(one, text if is_plain else as_text(text), is_plain)
 
     def files(self, number: str, *, by_us: bool = False) -> list[Part]:
@@ -123,13 +125,16 @@ class Finder:
         return [one for one in parts if one.name]
 
     def _history(self, number: str, kinds: Collection[str], by_us: bool) -> list[Transaction]:
-        asked = {**self._api.limits("Type", *kinds), "fields": "Type,Creator,Created", "fields[Creator]": _PEOPLE}
+        asked = {**self._api.limits(Type=kinds), "fields": "Type,Creator,Created", "fields[Creator]": _PEOPLE}
         history = self._api.pages(f"ticket/{number}/history", TRANSACTIONS, asked)
         return [one for one in history if not by_us or self._api.is_us(one.creator)]
 
-    def _parts(self, number: str, done: Sequence[Transaction], fields: str) -> Iterator[Part]:
-        """Texts and files of these transactions: a list of all that a ticket has counts what we may not see, too."""
+    def _parts(
+        self, number: str, done: Sequence[Transaction], fields: str, kinds: Sequence[str] = ()
+    ) -> Iterator[Part]:
+        """Texts and files of these transactions, or of these kinds alone: a list of all that a ticket has counts what we
+        may not see, too."""
         for start in range(0, len(done), _AT_ONCE):
-            some = (one.id for one in done[start : start + _AT_ONCE])
-            asked = {**self._api.limits("TransactionId", *some), "fields": fields}
+            some = [one.id for one in done[start : start + _AT_ONCE]]
+            asked = {**self._api.limits(TransactionId=some, ContentType=kinds), "fields": fields}
             yield from self._api.pages(f"ticket/{number}/attachments", PARTS, asked)

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from caseproof.desks import rt_api
 from caseproof.desks.base import DeskDown, DeskError, TicketStatus, UnknownTicket
 from caseproof.desks.marks import mark_of
 from caseproof.desks.rt import RequestTracker
@@ -268,8 +269,11 @@ def test_what_we_may_not_do_is_refused_or_told_and_makes_nothing_twice(both: Her
     ):
         with pytest.raises(DeskError, match=r"Permission Denied|Forbidden"):
             call()
+    with pytest.raises(DeskError, match=f"the ticket #{int(number) + 1} of {OTHER}"):
+        desk.create(OTHER, "Feed fails", "It fails.")
     lacks = " ".join(both.another(queue=NARROW, raised="").probe().lacks)
     assert [right for right in ("CommentOnTicket", "ReplyToTicket", "ModifyTicket") if right not in lacks] == []
+    assert f"seen by #{int(number) + 1}" in lacks, "the newest one shows it"
     with pytest.raises(DeskError, match="does not keep its reference"):
         both.another(queue=NARROW).create(KEY, "Feed fails", "It fails.")
     assert desk.find(KEY) is None
@@ -299,8 +303,7 @@ def test_a_ticket_that_others_change_meanwhile_is_read_again_and_tried_anew_and_
 def test_what_somebody_else_closed_meanwhile_is_not_closed_again(both: Here) -> None:
     number = both.made()
     both.another(transport=Before(lambda: both.people.set(number, "rejected"))).set_status(number, CLOSED)
-    both.people.set(number, "open")
-    assert both.desk.ticket(number).status is OPEN
+    assert both.people.status_of(number) == "rejected"
 
 
 def test_an_etag_that_a_web_server_in_front_added_to_is_sent_as_it_was(both: Here) -> None:
@@ -402,6 +405,15 @@ def test_files_of_any_kind_and_name_stay_as_they_are(both: Here) -> None:
     assert both.another().attach(number, name, content, kind) == made[3], "and none twice"
 
 
+def test_a_comment_is_looked_for_without_the_files_of_the_ticket_which_may_be_large(both: Here) -> None:
+    number, read = both.made(), list[int]()
+    both.desk.attach(number, "run-page.png", bytes(range(256)) * 200, "image/png")
+    desk = both.another(transport=Before(lambda: None, lambda one: read.append(int(one.headers["content-length"]))))
+    desk.comment(number, "a", "words")
+    assert [one.text for one in desk.comments(number)] == ["run-page.png", "words"]
+    assert sum(read) < 40_000
+
+
 def test_a_file_is_found_behind_many_that_are_counted_and_not_shown(here: MadeUp) -> None:
     number = here.made()
     here.rt.mails(number, 120)
@@ -430,8 +442,9 @@ def test_tickets_of_people_are_told_by_when_and_by_whom_whatever_zone_rt_reads_i
     assert raised.by == "shop@example.com"
     assert abs(raised.at - datetime.now(UTC)) < timedelta(minutes=2)
     assert list(both.desk.raised(raised.at)) == []
-    both.desk.create(KEY, "Feed fails", "")
-    assert len(both.desk.raised(datetime.now(UTC) - timedelta(days=400))) == 1
+    both.another(queue=RAISED).create(KEY, "Feed fails", "Where people raise theirs.")
+    [again] = both.desk.raised(datetime.now(UTC) - timedelta(days=400))
+    assert again == raised, "none of our own"
 
 
 def test_a_filter_chooses_among_them_and_one_with_a_mistake_is_refused_in_words(both: Here) -> None:
@@ -449,7 +462,9 @@ def test_a_filter_chooses_among_them_and_one_with_a_mistake_is_refused_in_words(
 # -- whom it lets in, and what we may not do ------------------------------------------------------------------------
 
 
-def test_the_doctor_is_told_what_is_there_and_what_we_may_not_do(here: MadeUp) -> None:
+def test_the_doctor_is_told_what_is_there_and_what_we_may_not_do(
+    here: MadeUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
     probed = here.desk.probe()
     assert (probed.found, probed.lacks) == ("the queue Integrations can be read and searched; so can Front line", ())
     here.made()
@@ -459,9 +474,13 @@ def test_the_doctor_is_told_what_is_there_and_what_we_may_not_do(here: MadeUp) -
         "ReplyToTicket in the queue Integrations (seen by #1).",
         "ModifyTicket in the queue Integrations (seen by #1).",
     ]
+    monkeypatch.setattr(rt_api, "MOST_PAGES", 1)
+    here.rt.tickets |= {n: replace(here.rt.tickets[1], id=n) for n in range(2, 112)}
+    assert "(seen by #111)" in here.desk.probe().lacks[1], "however many there are, the newest is looked at"
     for other, said in (
         ({"queue": "Nowhere"}, "shows our account no queue 'Nowhere'"),
         ({"raised": "Nowhere"}, "shows our account no queue 'Nowhere'"),
+        ({"raised_filter": "Colour = 'red'"}, "Unknown field: Colour"),
         ({"reference_field": "Other"}, "has no custom field 'Other'"),
         ({"password": "", "token": TOKEN.replace(NUMBER, "28")}, "does not accept our credentials, this token"),
         ({"password": "wrong"}, "does not accept our credentials, the account with this password"),

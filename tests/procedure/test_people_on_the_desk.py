@@ -19,22 +19,13 @@ from caseproof.procedure.keeper.looking_at_tickets import AT_ONCE, MOST_REOPENIN
 from sandbox import zoho as simulated
 from sandbox.provider import running
 from sandbox.zoho import ZohoSimulator
-from tests.support.keeper import Keeper
-from tests.support.peoples_desk import WHO, PeoplesDesk
-from tests.support.world import JOB
+from tests.support.peoples_desk import WHO, with_people
+from tests.support.world import JOB, World
 
 
 @pytest.fixture
-def world(make_world):
-    world = make_world()
-    world.desk = PeoplesDesk(world.services.store, world.vault, world.clock, world.services.settings.public)
-    note_jobs(world.services.store, world.clock, "jobs", [world.platform.job(JOB)])
-    return world
-
-
-@pytest.fixture
-def keeper(world) -> Keeper:
-    return Keeper(world)
+def world(world: World) -> World:
+    return with_people(world)
 
 
 # -- a ticket that a person raised (J1) -------------------------------------------------------------------------------

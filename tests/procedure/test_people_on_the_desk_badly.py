@@ -10,28 +10,18 @@ import pytest
 from caseproof.desks.base import Comment, DeskDown, DeskError, Raised, Ticket, TicketStatus
 from caseproof.desks.html_text import as_text
 from caseproof.domain.job_failure.kinds import Kind
-from caseproof.procedure.containment.known_jobs import note_jobs
 from caseproof.procedure.keeper import looking_at_tickets, raised_on_the_desk
 from caseproof.procedure.keeper.raised_on_the_desk import AT_ONCE
 from caseproof.store.errors import Unreadable
-from tests.support.keeper import Keeper
-from tests.support.peoples_desk import PeoplesDesk
-from tests.support.world import JOB
+from tests.support.peoples_desk import PeoplesDesk, with_people
+from tests.support.world import JOB, World
 
 SECRET = "password=hunter2hunter2"
 
 
 @pytest.fixture
-def world(make_world):
-    world = make_world()
-    world.desk = PeoplesDesk(world.services.store, world.vault, world.clock, world.services.settings.public)
-    note_jobs(world.services.store, world.clock, "jobs", [world.platform.job(JOB)])
-    return world
-
-
-@pytest.fixture
-def keeper(world) -> Keeper:
-    return Keeper(world)
+def world(world: World) -> World:
+    return with_people(world)
 
 
 # -- odd texts --------------------------------------------------------------------------------------------------------

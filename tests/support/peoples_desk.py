@@ -7,7 +7,9 @@ from datetime import datetime
 
 from caseproof.desks.abilities import DeskAbility, all_but
 from caseproof.desks.base import Comment, DeskDown, Raised, Ticket
+from caseproof.procedure.containment.known_jobs import note_jobs
 from tests.support.fakes import FaultyDesk
+from tests.support.world import JOB, World
 
 WHO = "operator@example.com"
 
@@ -54,3 +56,10 @@ class PeoplesDesk(FaultyDesk):
 
     def texts(self, ticket_id: str) -> list[str]:
         return [one.text for one in super().comments(ticket_id)]
+
+
+def with_people(world: World) -> World:
+    """This world, whose desk is one on which people work, and whose job is known to the check."""
+    world.desk = PeoplesDesk(world.services.store, world.vault, world.clock, world.services.settings.public)
+    note_jobs(world.services.store, world.clock, "jobs", [world.platform.job(JOB)])
+    return world

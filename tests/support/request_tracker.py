@@ -178,6 +178,9 @@ class People:
     def set(self, ticket: str, status: str) -> None:
         asked(self._url, "PUT", f"ticket/{ticket}", {"Status": status})
 
+    def status_of(self, ticket: str) -> str:
+        return str(asked(self._url, "GET", f"ticket/{ticket}")["Status"])
+
     def block(self, ticket: str) -> str:
         """Make it depend on another one, which is open: its number."""
         other = str(asked(self._url, "POST", "ticket", {"Queue": QUEUE, "Subject": "Before it"})["id"])
