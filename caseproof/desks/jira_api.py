@@ -5,23 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any, TypeVar
-
-from pydantic import TypeAdapter, ValidationError
+from typing import Any
 
 from caseproof.desks.base import DeskDown, DeskError
+from caseproof.desks.desk_api import DeskApi, refusal_in
 from caseproof.desks.jira_wire import ISSUE, PROPERTY, REFUSAL, USER, Issue, JiraAccount, Refusal
-from caseproof.domain.errors import CaseproofError
 from caseproof.http.api import READ_SECONDS, HttpApi
 from caseproof.http.client import Answer, Transport, Upload, credentials
-
-T = TypeVar("T")
 
 _LEFT = (400, 401, 403, 409, 413, 422)
 _FIELDS = "summary,status,labels,creator"
 
 
-class JiraApi:
+class JiraApi(DeskApi):
     """Safe to use from several threads. Paths are those after ``/rest/api/3/``."""
 
     def __init__(
@@ -33,16 +29,12 @@ class JiraApi:
         read_seconds: float = READ_SECONDS,
     ) -> None:
         self.account = account
-        self.name = f"Jira Cloud (the desk '{account.name}')"
-        self._api = HttpApi(
-            f"{account.site.rstrip('/')}/rest/api/3", self.name, down=DeskDown, refused=DeskError,
+        super().__init__(HttpApi(
+            f"{account.site.rstrip('/')}/rest/api/3", f"Jira Cloud (the desk '{account.name}')", down=DeskDown,
+            refused=DeskError,
             headers={**credentials(f"{account.email}:{account.api_token}", None), "Accept": "application/json"},
             transport=transport, sleep=sleep, read_seconds=read_seconds, left=_LEFT, ca=account.ca, proxy=account.proxy,
-        )  # fmt: skip
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._api.close()
+        ))  # fmt: skip
 
     def call(
         self,
@@ -63,20 +55,12 @@ class JiraApi:
             raise self._not_let_in(answer)
         if answer.is_success:
             return answer
-        refusal = _refusal(answer)
+        refusal = refusal_in(answer, REFUSAL) or Refusal.model_validate({})
         if not refusal.words:  # a site that there is not answers with a page, and so does a proxy
-            raise self._api.not_the_api(answer)
+            raise self.not_the_api(answer)
         if answer.is_missing:
             return answer
         raise self._refused(answer, refusal)
-
-    def one(self, answer: Answer, shape: TypeAdapter[T]) -> T:
-        """What was answered, in this shape. Raises DeskError for a login page, half a JSON, ..."""
-        return self._api.decoded(answer, shape)
-
-    def not_the_api(self) -> CaseproofError:
-        """The error for an answer that Jira would not give."""
-        return self._api.not_the_api()
 
     def issue(self, named: str, *more: str) -> Issue | None:
         """The issue with this id or key, out of Jira's database and not its search; None where it shows none.
@@ -123,10 +107,3 @@ class JiraApi:
         return DeskError(
             said, "Look at what it names: the project, the type of issue, and fields that it requires (docs)."
         )
-
-
-def _refusal(answer: Answer) -> Refusal:
-    try:
-        return REFUSAL.validate_json(answer.content)
-    except ValidationError:
-        return Refusal.model_validate({})

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
-from caseproof.domain.errors import BadInput
-from caseproof.http.client import is_usable, shown
+from caseproof.desks.wire import Account, Shape
 
 LARGEST_FILE = 10_000_000
 """The largest attachment in bytes that every site takes; an administrator may allow more."""
@@ -31,7 +30,7 @@ _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]{1,99}-[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True)
-class JiraAccount:
+class JiraAccount(Account):
     """A site of Jira Cloud, whom we are there, and where our issues go. Raises BadInput for what lacks something.
 
     ``label`` is what an issue's label starts with. ``done_status`` names the status that a closed issue gets where
@@ -51,23 +50,15 @@ class JiraAccount:
     proxy: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
-        for one in ("site", "email", "api_token", "project", "issue_type", "label"):
-            if not str(getattr(self, one)).strip():
-                raise self._wrong(
-                    f"has no {one.replace('_', ' ')}", "Fill it in (docs/desk-jira.md says where it is found)."
-                )
-        if not is_usable(self.site):
-            raise self._wrong(
-                f"has an address that is none ({shown(self.site)})",
-                "Give the site's, as in https://YOUR-SITE.atlassian.net.",
-            )
+        self.require("site", "email", "api_token", "project", "issue_type", "label", page="docs/desk-jira.md")
+        self.require_address(self.site, "Give the site's, as in https://YOUR-SITE.atlassian.net.")
         if not _PROJECT.fullmatch(self.project):
-            raise self._wrong(
+            raise self.wrong(
                 f"has a project key that is none ({self.project[:60]})",
                 "Give what stands before the number of an issue: DEV, where issues are called DEV-12.",
             )
         if not _LABEL.fullmatch(self.label) or len(self.label) > 100:
-            raise self._wrong(
+            raise self.wrong(
                 f"has a label that is none ({self.label[:60]})", "Use letters, digits, and . _ - / without blanks."
             )
 
@@ -90,21 +81,14 @@ class JiraAccount:
             said = re.split(r"[?#/]", said[len(page) :], maxsplit=1)[0]
         return said.upper() if _NUMBER.fullmatch(said) or _KEY.fullmatch(said) else ""
 
-    def _wrong(self, what: str, action: str) -> BadInput:
-        return BadInput(f"The desk '{self.name}' {what}.", action)
 
-
-class _Shape(BaseModel):
-    model_config = ConfigDict(coerce_numbers_to_str=True, extra="ignore", populate_by_name=True)
-
-
-class Category(_Shape):
+class Category(Shape):
     """A status's category: "new", "indeterminate" or "done"."""
 
     key: str
 
 
-class Status(_Shape):
+class Status(Shape):
     """A status; its name is whatever the site calls it."""
 
     name: str = ""
@@ -116,14 +100,14 @@ class Status(_Shape):
         return self.category.key == DONE
 
 
-class User(_Shape):
+class User(Shape):
     """A person, or an app."""
 
     id: str = Field("", alias="accountId")
     name: str | None = Field(None, alias="displayName")
 
 
-class File(_Shape):
+class File(Shape):
     """An attachment; ``size`` in bytes."""
 
     id: str
@@ -132,17 +116,17 @@ class File(_Shape):
     author: User | None = None
 
 
-class Fields(_Shape):
+class Fields(Shape):
     """The fields of an issue that were asked for."""
 
     summary: str | None = None
     status: Status | None = None
-    labels: list[str] = []
+    labels: list[str] = Field([])
     creator: User | None = None
     attachment: list[File] | None = None
 
 
-class Issue(_Shape):
+class Issue(Shape):
     """An issue. ``id`` stays when it is moved to another project, ``key`` does not."""
 
     id: str = Field(pattern=r"^[0-9]{1,18}$")
@@ -162,21 +146,21 @@ class Issue(_Shape):
         return int(number) if name == project and _NUMBER.fullmatch(number) else 0
 
 
-class Made(_Shape):
+class Made(Shape):
     """What the creation of an issue answers."""
 
     id: str = Field(pattern=r"^[0-9]{1,18}$")
     key: str
 
 
-class Found(_Shape):
+class Found(Shape):
     """A page of a search."""
 
     issues: list[Issue]
     next: str | None = Field(None, alias="nextPageToken")
 
 
-class CommentRow(_Shape):
+class CommentRow(Shape):
     """A comment; its body is a document (ADF)."""
 
     id: str
@@ -185,14 +169,14 @@ class CommentRow(_Shape):
     at: datetime | None = Field(None, alias="created")
 
 
-class CommentPage(_Shape):
+class CommentPage(Shape):
     """A page of comments."""
 
     comments: list[CommentRow]
     total: int | None = None
 
 
-class AskedField(_Shape):
+class AskedField(Shape):
     """A field on a transition's screen."""
 
     name: str = ""
@@ -200,7 +184,7 @@ class AskedField(_Shape):
     has_default: bool = Field(False, alias="hasDefaultValue")
 
 
-class Transition(_Shape):
+class Transition(Shape):
     """A way from an issue's status to another."""
 
     id: str
@@ -215,33 +199,33 @@ class Transition(_Shape):
         return [one.name or name for name, one in (self.fields or {}).items() if one.required and not one.has_default]
 
 
-class Transitions(_Shape):
+class Transitions(Shape):
     """The transitions that are to be had."""
 
     transitions: list[Transition]
 
 
-class Project(_Shape):
+class Project(Shape):
     """A project, with the types of its issues."""
 
     key: str
     types: list[dict[str, Any]] = Field([], alias="issueTypes")
 
 
-class Permission(_Shape):
+class Permission(Shape):
     """Whether our account may do something."""
 
     name: str = ""
     have: bool = Field(False, alias="havePermission")
 
 
-class Permissions(_Shape):
+class Permissions(Shape):
     """What our account may do in a project."""
 
     permissions: dict[str, Permission]
 
 
-class Refusal(_Shape):
+class Refusal(Shape):
     """Why Jira refuses: in general, and of single fields."""
 
     messages: list[str] | None = Field(None, alias="errorMessages")

@@ -98,7 +98,7 @@ class RequestTracker:
         return ABILITIES.lacking({} if self._account.raised else {DeskAbility.RAISED: _NO_QUEUE})
 
     def probe(self) -> DeskProbe:
-        """Whether it lets us in as who we say, has the queues and the field, takes the filter, and what we may not do."""
+        """Whether it lets us in as who we say, has the queues and the field, takes the filter; what we may not do."""
         account = self._account
         answer = self._api.version()
         self._require_user()

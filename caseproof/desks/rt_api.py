@@ -8,15 +8,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from caseproof.desks.base import DeskDown, DeskError
+from caseproof.desks.desk_api import DeskApi, refusal_in
 from caseproof.desks.rt_wire import QUEUE, REFUSAL, ROWS, VERSION, Numbered, Page, Queue, Row, RtAccount, Thing
-from caseproof.domain.errors import CaseproofError
 from caseproof.http.api import READ_SECONDS, HttpApi
 from caseproof.http.client import Answer, Transport, credentials
 
-T = TypeVar("T")
 N = TypeVar("N", bound=Numbered)
 
 PAGE, MOST_PAGES = 100, 50
@@ -24,7 +23,7 @@ _LEFT = (400, 401, 403, 409, 412, 413, 422)
 _FIELDS = "Subject,Status,Created,Creator,Requestor,CustomFields,EffectiveId"
 
 
-class RtApi:
+class RtApi(DeskApi):
     """Safe to use from several threads. Paths are those after ``/REST/2.0/``."""
 
     def __init__(
@@ -36,19 +35,14 @@ class RtApi:
         read_seconds: float = READ_SECONDS,
     ) -> None:
         self.account = account
-        self.name = f"Request Tracker (the desk '{account.name}')"
         login = {"Authorization": f"token {account.token}"}
         if account.password:
             login = credentials(f"{account.user}:{account.password}", None)
-        self._api = HttpApi(
-            f"{account.base}/REST/2.0", self.name, down=DeskDown, refused=DeskError,
-            headers={**login, "Accept": "application/json"}, transport=transport, sleep=sleep,
+        super().__init__(HttpApi(
+            f"{account.base}/REST/2.0", f"Request Tracker (the desk '{account.name}')", down=DeskDown,
+            refused=DeskError, headers={**login, "Accept": "application/json"}, transport=transport, sleep=sleep,
             read_seconds=read_seconds, left=_LEFT, ca=account.ca, proxy=account.proxy,
-        )  # fmt: skip
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._api.close()
+        ))  # fmt: skip
 
     def call(
         self,
@@ -72,18 +66,10 @@ class RtApi:
             return answer
         said = _message(answer)
         if said is None:  # RT says why; a proxy answers with a page
-            raise self._api.not_the_api(answer)
+            raise self.not_the_api(answer)
         if answer.status in (403, 404, 412):
             return answer
         raise self.refused(answer)
-
-    def one(self, answer: Answer, shape: TypeAdapter[T]) -> T:
-        """What was answered, in this shape. Raises DeskError for a login page, half a JSON, ..."""
-        return self._api.decoded(answer, shape)
-
-    def not_the_api(self) -> CaseproofError:
-        """The error for an answer that RT would not give."""
-        return self._api.not_the_api()
 
     def refused(self, answer: Answer, action: str = "") -> DeskError:
         """The error for what RT refuses: why, as it says."""
@@ -101,7 +87,7 @@ class RtApi:
         """What RT says of itself. Raises DeskError where this is no REST2 API."""
         answer = self.call("GET", "rt")
         if not answer.is_success:
-            raise self._api.not_the_api(answer)
+            raise self.not_the_api(answer)
         self.one(answer, VERSION)
         return answer
 
@@ -157,7 +143,5 @@ class RtApi:
 
 
 def _message(answer: Answer) -> str | None:
-    try:
-        return REFUSAL.validate_json(answer.content).message
-    except ValidationError:
-        return None
+    refusal = refusal_in(answer, REFUSAL)
+    return None if refusal is None else refusal.message

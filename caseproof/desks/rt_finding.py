@@ -132,8 +132,8 @@ class Finder:
     def _parts(
         self, number: str, done: Sequence[Transaction], fields: str, kinds: Sequence[str] = ()
     ) -> Iterator[Part]:
-        """Texts and files of these transactions, or of these kinds alone: a list of all that a ticket has counts what we
-        may not see, too."""
+        """Texts and files of these transactions, or those of these kinds: a list of all that a ticket has counts what
+        we may not see, too."""
         for start in range(0, len(done), _AT_ONCE):
             some = [one.id for one in done[start : start + _AT_ONCE]]
             asked = {**self._api.limits(TransactionId=some, ContentType=kinds), "fields": fields}

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
+from pydantic import Field, TypeAdapter, field_validator
 
-from caseproof.domain.errors import BadInput
-from caseproof.http.client import is_usable, shown
+from caseproof.desks.wire import Account, Shape
 
 N = TypeVar("N", bound="Numbered")
 
@@ -29,7 +28,7 @@ _TOKEN = re.compile(r"[0-9]+-([0-9]+)-[0-9a-f]+")
 
 
 @dataclass(frozen=True, slots=True)
-class RtAccount:
+class RtAccount(Account):
     """A Request Tracker, whom we are there, and where our tickets go. Raises BadInput for what lacks something.
 
     ``address`` is where people open it. ``user`` is our account's name, let in by its ``token``, or else by its
@@ -55,24 +54,19 @@ class RtAccount:
     proxy: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
-        for one in ("address", "user", "queue", "reference_field", "open_status", "closed_status"):
-            if not str(getattr(self, one)).strip():
-                raise self._wrong(f"has no {one.replace('_', ' ')}", "Fill it in (docs/desk-rt.md says what it is).")
-        if not is_usable(self.address):
-            raise self._wrong(
-                f"has an address that is none ({shown(self.address)})",
-                "Give the one at which people open RT, as in https://rt.example.com.",
-            )
+        needed = ("address", "user", "queue", "reference_field", "open_status", "closed_status")
+        self.require(*needed, page="docs/desk-rt.md")
+        self.require_address(self.address, "Give the one at which people open RT, as in https://rt.example.com.")
         if bool(self.token) is bool(self.password):
-            raise self._wrong(
+            raise self.wrong(
                 "has both a token and a password" if self.token else "has neither a token nor a password",
                 "Give one of them: a token, where RT lets accounts make some.",
             )
         for one in (self.reference_field, self.queue, *([self.raised] if self.raised else [])):
             if not _PLAIN.fullmatch(one):
-                raise self._wrong(f"names a queue or a field that is none ({one[:60]})", "Give its name in RT.")
+                raise self.wrong(f"names a queue or a field that is none ({one[:60]})", "Give its name in RT.")
         if self.closed_status.strip().casefold() == DELETED:
-            raise self._wrong("closes tickets by deleting them", "Name a status that keeps them, as resolved.")
+            raise self.wrong("closes tickets by deleting them", "Name a status that keeps them, as resolved.")
 
     @property
     def base(self) -> str:
@@ -94,9 +88,6 @@ class RtAccount:
         said = told.strip().removeprefix(f"{self.base}/Ticket/Display.html?id=").removeprefix("#")
         return str(int(said)) if _NUMBER.fullmatch(said) and 0 < int(said) <= _LARGEST_NUMBER else ""
 
-    def _wrong(self, what: str, action: str) -> BadInput:
-        return BadInput(f"The desk '{self.name}' {what}.", action)
-
 
 def quoted(text: str) -> str:
     """A text as it stands in RT's query language, between quotation marks."""
@@ -104,17 +95,13 @@ def quoted(text: str) -> str:
     return f"'{escaped}'"
 
 
-class _Shape(BaseModel):
-    model_config = ConfigDict(coerce_numbers_to_str=True, extra="ignore", populate_by_name=True)
-
-
-class Numbered(_Shape):
+class Numbered(Shape):
     """What has a number (of a user that something refers to, it is the name)."""
 
     id: str
 
 
-class Page(_Shape, Generic[N]):
+class Page(Shape, Generic[N]):
     """A page of a list; ``pages`` is how many there are, where RT says it."""
 
     items: list[N]
@@ -134,14 +121,14 @@ class Thing(Numbered):
         return self.real_name or self.email or self.id or "somebody at the desk"
 
 
-class FieldValues(_Shape):
+class FieldValues(Shape):
     """What a custom field of a ticket holds."""
 
     name: str = ""
-    values: list[Any] = []
+    values: list[Any] = Field([])
 
 
-class Link(_Shape):
+class Link(Shape):
     """What may be done with a ticket or a queue, by us."""
 
     ref: str = ""
@@ -194,7 +181,7 @@ class Row(Numbered):
         return any(one.ref == what for one in self.links)
 
 
-class Made(_Shape):
+class Made(Shape):
     """What the creation of a ticket answers."""
 
     id: str = Field(pattern=r"^[0-9]{1,10}$")
@@ -224,7 +211,7 @@ class Part(Numbered):
         return told.get("id", "") if isinstance(told, dict) else told
 
 
-class Queue(_Shape):
+class Queue(Shape):
     """A queue, with the custom fields of its tickets."""
 
     id: str
@@ -242,20 +229,20 @@ class Queue(_Shape):
         return any(one.ref == "create" for one in self.links)
 
 
-class User(_Shape):
+class User(Shape):
     """An account."""
 
     id: str
     name: str = Field("", alias="Name")
 
 
-class Version(_Shape):
+class Version(Shape):
     """What RT says of itself."""
 
     version: str = Field(alias="Version")
 
 
-class Refusal(_Shape):
+class Refusal(Shape):
     """Why RT refuses."""
 
     message: str

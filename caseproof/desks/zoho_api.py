@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from caseproof.config.clock import Clock
 from caseproof.desks.base import DeskDown, DeskError
+from caseproof.desks.desk_api import DeskApi, refusal_in
 from caseproof.desks.zoho_wire import REFUSAL, TOKEN, Page, Refusal, ZohoAccount
-from caseproof.domain.errors import CaseproofError
 from caseproof.http.api import READ_SECONDS, HttpApi
 from caseproof.http.client import Answer, Transport, Upload
 from caseproof.http.shared_token import Given, SharedToken
@@ -43,7 +43,7 @@ class ZohoRefused(DeskError):
         self.fields = refusal.fields if refusal else frozenset[str]()
 
 
-class ZohoApi:
+class ZohoApi(DeskApi):
     """``home`` is the installation's folder. Safe to use from several threads; all processes share token and slots."""
 
     def __init__(
@@ -57,15 +57,15 @@ class ZohoApi:
         read_seconds: float = READ_SECONDS,
     ) -> None:
         self._account = account
-        self.name = f"Zoho Desk (the desk '{account.name}')"
+        name = f"Zoho Desk (the desk '{account.name}')"
         whole = "\n".join((account.login, account.client_id, account.refresh_token, account.client_secret))
         known = hashlib.sha256(f"{account.desk} {account.organisation}".encode()).hexdigest()[:16]
-        slots = Slots(home / FOLDER / f"zoho-{known}", account.concurrency, self.name, down=DeskDown)
-        self._api = HttpApi(
-            account.desk, self.name, down=DeskDown, refused=ZohoRefused, headers={"orgId": account.organisation},
+        slots = Slots(home / FOLDER / f"zoho-{known}", account.concurrency, name, down=DeskDown)
+        super().__init__(HttpApi(
+            account.desk, name, down=DeskDown, refused=ZohoRefused, headers={"orgId": account.organisation},
             transport=transport, sleep=sleep, read_seconds=read_seconds, left=_LEFT, around=slots.taken,
             ca=account.ca, proxy=account.proxy,
-        )  # fmt: skip
+        ))  # fmt: skip
         self._login = HttpApi(
             account.login, f"the token server of {self.name}", down=DeskDown, refused=ZohoRefused,
             transport=transport, sleep=sleep, read_seconds=read_seconds, left=(400, 401),
@@ -77,7 +77,7 @@ class ZohoApi:
 
     def close(self) -> None:
         """Close the connections."""
-        self._api.close()
+        super().close()
         self._login.close()
 
     def call(
@@ -102,17 +102,9 @@ class ZohoApi:
             if (
                 not refusal.code or refusal.code == "URL_NOT_FOUND"
             ):  # a path that Zoho Desk has, and this server has not
-                raise self._api.not_the_api(answer)
+                raise self.not_the_api(answer)
             return answer
         raise self._refused(answer, refusal)
-
-    def one(self, answer: Answer, shape: TypeAdapter[T]) -> T:
-        """What was answered, in this shape. Raises ZohoRefused for a login page, half a JSON, ..."""
-        return self._api.decoded(answer, shape)
-
-    def not_the_api(self) -> CaseproofError:
-        """The error for an answer that Zoho Desk would not give."""
-        return self._api.not_the_api()
 
     def page(self, path: str, shape: TypeAdapter[Page[T]], params: Mapping[str, str]) -> tuple[list[T], Answer]:
         """A page of a list, of which there may be none (204), and the answer. A 404 is the caller's: None rows."""
@@ -163,7 +155,7 @@ class ZohoApi:
 
     def _refused(self, answer: Answer, refusal: Refusal) -> ZohoRefused:
         if not refusal.code and not refusal.message:
-            error = self._api.not_the_api(answer)
+            error = self.not_the_api(answer)
             return ZohoRefused(error.problem, error.next_action)
         said = f"{refusal.code or answer.status}: {refusal.message[:300]}".rstrip(": ")
         wrong = f" ({', '.join(sorted(refusal.fields))})" if refusal.fields else ""
@@ -177,7 +169,4 @@ class ZohoApi:
 
 
 def _refusal(answer: Answer) -> Refusal:
-    try:
-        return REFUSAL.validate_json(answer.content)
-    except ValidationError:
-        return Refusal.model_validate({})
+    return refusal_in(answer, REFUSAL) or Refusal.model_validate({})

@@ -9,10 +9,9 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AliasChoices, Field, TypeAdapter
 
-from caseproof.domain.errors import BadInput
-from caseproof.http.client import is_usable, shown
+from caseproof.desks.wire import Account, Shape
 
 T = TypeVar("T")
 
@@ -36,7 +35,7 @@ _FIELD = re.compile(r"cf_[a-z0-9_]{1,100}")
 
 
 @dataclass(frozen=True, slots=True)
-class ZohoAccount:
+class ZohoAccount(Account):
     """An organisation in Zoho Desk, and an OAuth client that is let in. Raises BadInput for what lacks something.
 
     ``department`` and ``contact`` are ids, or a name and an e-mail address that are looked up. ``reference_field`` is
@@ -68,30 +67,27 @@ class ZohoAccount:
 
     def __post_init__(self) -> None:
         needed = ("organisation", "department", "contact", "client_id", "client_secret", "refresh_token")
-        missing = [one.replace("_", " ") for one in needed if not str(getattr(self, one)).strip()]
-        if missing:
-            raise self._wrong(f"has no {missing[0]}", "Fill it in (docs/desk-zoho.md says where each is found).")
+        self.require(*needed, page="docs/desk-zoho.md")
         if not is_id(self.organisation):
-            raise self._wrong(
+            raise self.wrong(
                 "has an organisation that is no number", "Zoho Desk, Setup, Developer Space, API shows it."
             )
         if self.data_centre not in DATA_CENTRES:
-            raise self._wrong(f"names no data centre ({self.data_centre})", f"Use one of {', '.join(DATA_CENTRES)}.")
+            raise self.wrong(f"names no data centre ({self.data_centre})", f"Use one of {', '.join(DATA_CENTRES)}.")
         if not _FIELD.fullmatch(self.reference_field):
-            raise self._wrong(
+            raise self.wrong(
                 f"has a field for the reference that is none ({self.reference_field})",
                 "Give the custom field's API name: `cf_` and small letters, digits and underscores.",
             )
         if not 1 <= self.concurrency <= MOST_AT_ONCE:
-            raise self._wrong(f"makes {self.concurrency} calls at once", f"Choose 1 to {MOST_AT_ONCE}, by the edition.")
+            raise self.wrong(f"makes {self.concurrency} calls at once", f"Choose 1 to {MOST_AT_ONCE}, by the edition.")
         if self.queue_filter.strip() and not _FILTER.fullmatch(self.queue_filter.strip()):
-            raise self._wrong(
+            raise self.wrong(
                 f"has a filter of the queue that is none ({self.queue_filter[:60]})",
                 "Write FIELD=VALUE; FIELD is `cf_...`, category, classification, priority, channel or status.",
             )
         for address in (self.desk, self.login):
-            if not is_usable(address):
-                raise self._wrong(f"has an address that is none ({shown(address)})", "Leave it empty, or correct it.")
+            self.require_address(address, "Leave it empty, or correct it.")
 
     @property
     def desk(self) -> str:
@@ -103,20 +99,13 @@ class ZohoAccount:
         """Where tokens are given."""
         return (self.login_url or f"https://accounts.{DATA_CENTRES[self.data_centre]}").rstrip("/")
 
-    def _wrong(self, what: str, action: str) -> BadInput:
-        return BadInput(f"The desk '{self.name}' {what}.", action)
-
 
 def is_id(text: str) -> bool:
     """Whether this can be an id of Zoho's."""
     return _ID.fullmatch(text) is not None
 
 
-class _Shape(BaseModel):
-    model_config = ConfigDict(coerce_numbers_to_str=True, extra="ignore")
-
-
-class Row(_Shape):
+class Row(Shape):
     """A ticket. ``status_type`` is "Open", "On Hold" or "Closed", whatever its status is called."""
 
     id: str
@@ -148,7 +137,7 @@ class Row(_Shape):
         return None if self.fields is None or name not in self.fields else str(self.fields[name] or "")
 
 
-class CommentRow(_Shape):
+class CommentRow(Shape):
     """A comment; ``is_public``: the ticket's contact sees it."""
 
     id: str
@@ -165,7 +154,7 @@ class CommentRow(_Shape):
         return str(told.get("name") or told.get("email") or "somebody at the desk")
 
 
-class File(_Shape):
+class File(Shape):
     """An attachment; ``size`` in bytes, which Zoho Desk writes as a text."""
 
     id: str
@@ -173,7 +162,7 @@ class File(_Shape):
     size: int = -1
 
 
-class Named(_Shape):
+class Named(Shape):
     """A department or a contact."""
 
     id: str
@@ -181,7 +170,7 @@ class Named(_Shape):
     email: str | None = None
 
 
-class TicketField(_Shape):
+class TicketField(Shape):
     """A field of tickets, with the values of a pick list: plain names, or objects that also say the type."""
 
     api_name: str = Field("", alias="apiName")
@@ -189,13 +178,13 @@ class TicketField(_Shape):
     mapping: dict[str, Any] | None = Field(None, alias="statusMapping")
 
 
-class Page(_Shape, Generic[T]):
+class Page(Shape, Generic[T]):
     """A page of a list."""
 
     data: list[T]
 
 
-class Token(_Shape):
+class Token(Shape):
     """What the token endpoint answers: a token, or with 200 as well an ``error``."""
 
     access_token: str = ""
@@ -204,7 +193,7 @@ class Token(_Shape):
     description: str = Field("", alias="error_description")
 
 
-class Refusal(_Shape):
+class Refusal(Shape):
     """Why Zoho Desk refuses."""
 
     code: str = Field("", alias="errorCode")

@@ -462,9 +462,7 @@ def test_a_filter_chooses_among_them_and_one_with_a_mistake_is_refused_in_words(
 # -- whom it lets in, and what we may not do ------------------------------------------------------------------------
 
 
-def test_the_doctor_is_told_what_is_there_and_what_we_may_not_do(
-    here: MadeUp, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_doctor_is_told_what_is_there_and_what_we_may_not_do(here: MadeUp, monkeypatch: pytest.MonkeyPatch) -> None:
     probed = here.desk.probe()
     assert (probed.found, probed.lacks) == ("the queue Integrations can be read and searched; so can Front line", ())
     here.made()
