@@ -78,6 +78,8 @@ def _upright(image: Image.Image) -> Image.Image:
 
 def _on_white(image: Image.Image) -> Image.Image:
     """As browsers show it: where nothing is drawn it is white, and what is drawn but not shown is not there."""
+    if image.mode.startswith("I"):  # grey of 16 bits: Pillow would not scale it, and all but black would be white
+        return image.convert("I").point(lambda grey: grey * (1 / 256)).convert("L").convert("RGB")
     if not image.has_transparency_data:
         return image.convert("RGB")
     drawn = image.convert("RGBA")

@@ -55,6 +55,7 @@ from caseproof.platforms.base import (
     Survey,
     UnknownJob,
     UnknownRun,
+    aware,
     require,
 )
 from caseproof.platforms.tags import TagConvention, whose
@@ -177,7 +178,7 @@ class AirflowClient:
         return first + [one for one in same if one.id != job.id]
 
     def survey(self, since: datetime, jobs: Collection[str] | None = None) -> Survey:
-        since = _aware(since)
+        since = aware(since)
         clock = self._api.call("GET", "version").date
         found = self._api.dags()
         # A twin is no job of its own: its runs are the job's.
@@ -266,7 +267,7 @@ class AirflowClient:
         return self._runs.told(self._api.decoded(answer, RUN), self._twins.job_of(dag_id))
 
     def runs_since(self, job_id: str, since: datetime) -> list[Run]:
-        since = _aware(since)
+        since = aware(since)
         found: list[Run] = []
         by_hand = self._api.by_hand(since)
         for dag_id in [job_id, *self._twins.of(self._dag(job_id))]:
@@ -323,12 +324,6 @@ def _run_id(key: str) -> str:
     """A run's id that Airflow takes, from a key: the key itself where it may."""
     plain = _ALLOWED.sub("-", key)[:_LONGEST_ID]
     return plain if plain == key else f"{plain}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
-
-
-def _aware(since: datetime) -> datetime:
-    if since.tzinfo is None:
-        raise BadInput("The time to look from has no time zone.", "Give an aware datetime, in UTC.")
-    return since
 
 
 def _zone(name: str) -> str:

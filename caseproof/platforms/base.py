@@ -340,6 +340,13 @@ class JobPlatform(Protocol):
         """
 
 
+def aware(since: datetime) -> datetime:
+    """The moment that a platform's runs are asked for from. Raises BadInput for one without a time zone."""
+    if since.tzinfo is None:
+        raise BadInput("The time to look from has no time zone.", "Give an aware datetime, in UTC.")
+    return since
+
+
 def require(platform: JobPlatform, ability: Ability, of: str = "") -> None:
     """Raises PlatformCannot where the platform lacks this ability: why, and what a person does instead.
 

@@ -29,6 +29,7 @@ from caseproof.platforms.base import (
     Standing,
     Survey,
     UnknownRun,
+    aware,
     require,
 )
 from caseproof.platforms.http_jobs_abilities import abilities_of
@@ -162,7 +163,7 @@ class HttpJobsClient:
         return first + sorted((one for one in same if one.id != job.id), key=lambda one: one.id)
 
     def survey(self, since: datetime, jobs: Collection[str] | None = None) -> Survey:
-        _aware(since)
+        aware(since)
         clock: list[datetime | None] = []
         with self._reader.as_declared():
             if jobs is not None and len(jobs) <= ONE_BY_ONE and self._declared.jobs.one:
@@ -317,7 +318,7 @@ class HttpJobsClient:
             return self._records.run_of(row, None)
 
     def runs_since(self, job_id: str, since: datetime) -> list[Run]:
-        _aware(since)
+        aware(since)
         runs = self._declared.runs
         if runs.of_job is not None:
             found = self._reader.runs("runs.of_job", runs.of_job, since, job=job_id)
@@ -345,8 +346,3 @@ class HttpJobsClient:
             own=(self._site, self._access.base),  # what was set up, not what an answer says
             advice=page.advice,
         )
-
-
-def _aware(since: datetime) -> None:
-    if since.tzinfo is None:
-        raise BadInput("The time to look from has no time zone.", "Give an aware datetime, in UTC.")

@@ -23,7 +23,6 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
-from caseproof.domain.errors import BadInput
 from caseproof.domain.spelling import what_is_alike
 from caseproof.domain.vocabulary import Scope
 from caseproof.http.api import HttpApi
@@ -41,6 +40,7 @@ from caseproof.platforms.base import (
     Survey,
     UnknownJob,
     UnknownRun,
+    aware,
     require,
 )
 from caseproof.platforms.prefect_lists import PrefectLists, portions, started
@@ -154,7 +154,7 @@ class PrefectJobsClient:
         return first + sorted((one for one in same if one.id != job.id), key=lambda one: one.id)
 
     def survey(self, since: datetime, jobs: Collection[str] | None = None) -> Survey:
-        since = _aware(since)
+        since = aware(since)
         clock = self.probe().clock
         found = self._lists.whole_deployments(jobs)
         if jobs is None:  # a Caseproof that lives on the same server is no customer's job: no check may stop it
@@ -265,7 +265,7 @@ class PrefectJobsClient:
         return self._runs.run(found, self._runs.job_id_of(found), forced=self._runs.was_forced(found))
 
     def runs_since(self, job_id: str, since: datetime) -> list[Run]:
-        asked = started(_aware(since))
+        asked = started(aware(since))
         runs = [self._runs.of_list(one, job_id) for one in self._runs_of(job_id, asked, "START_TIME_ASC")]
         return [run for run in runs if run.started_at is not None and run.started_at > since]
 
@@ -349,12 +349,6 @@ def _has_way_to_run(found: Deployment) -> bool:
 
 def _is_active(found: Deployment) -> bool:
     return not found.paused and _has_way_to_run(found)
-
-
-def _aware(since: datetime) -> datetime:
-    if since.tzinfo is None:
-        raise BadInput("The time to look from has no time zone.", "Give an aware datetime, in UTC.")
-    return since
 
 
 def _run_key(job_id: str, key: str) -> str:

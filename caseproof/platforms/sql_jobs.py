@@ -25,6 +25,7 @@ from caseproof.platforms.base import (
     Standing,
     Survey,
     UnknownRun,
+    aware,
     require,
 )
 from caseproof.platforms.sql_jobs_abilities import abilities_of
@@ -106,7 +107,7 @@ class SqlJobsClient:
         return [own, *(others[name] for name in sorted(others))]
 
     def survey(self, since: datetime, jobs: Collection[str] | None = None) -> Survey:
-        _refuse_naive(since)
+        aware(since)
         asked = None if jobs is None else sorted(set(jobs))
         with self._db.reading() as connection:
             clock = self._db.clock(connection)
@@ -173,7 +174,7 @@ class SqlJobsClient:
         return found[0]
 
     def runs_since(self, job_id: str, since: datetime) -> list[Run]:
-        _refuse_naive(since)
+        aware(since)
         with self._db.reading() as connection:
             runs = self._reader.runs(connection)
             where = [runs.is_one("job", job_id), *self._reader.later(connection, runs, since)]
@@ -197,8 +198,3 @@ class SqlJobsClient:
 
 def _told_time(moment: datetime | None) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment is not None else "not told"
-
-
-def _refuse_naive(since: datetime) -> None:
-    if since.tzinfo is None:
-        raise BadInput("The time to look from has no time zone.", "Give an aware datetime, in UTC.")

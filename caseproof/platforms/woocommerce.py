@@ -4,8 +4,8 @@ A webhook's id is ``webhook/12``, an API key's ``key/NAME``. A site is one retai
 things here are not what they seem:
 
 - WooCommerce disables a webhook itself after more than five failed deliveries, without a word. That is told as a
-  failed run of its own: nobody of us made it, for our own stop sets the status `paused`. Where the block says that a
-  stop disables, the two look alike, and nothing is told of either.
+  failed run of its own: nobody of us made it, for our own stop sets the status `paused`. One that the shop's people
+  disabled looks the same, and the message says so. Where the block says that a stop disables, nothing is told of any.
 - Its API does not tell deliveries: the run is what the receiver's record tells (``woocommerce_record``), where the
   block names one. Else nothing can be verified, and ``abilities`` says so.
 - Its API cannot list or revoke API keys, and what its queue (Action Scheduler) holds has no route either.
@@ -36,6 +36,7 @@ from caseproof.platforms.base import (
     Survey,
     UnknownJob,
     UnknownRun,
+    aware,
     require,
 )
 from caseproof.platforms.woocommerce_abilities import (
@@ -51,7 +52,9 @@ from caseproof.platforms.woocommerce_abilities import (
 from caseproof.platforms.woocommerce_record import ReceiversRecord
 from caseproof.platforms.woocommerce_site import ACTIVE, DISABLED, Webhook, WooSite
 
-DISABLED_ITSELF = "WooCommerce disabled this webhook after more than five failed deliveries."
+DISABLED_ITSELF = (
+    "WooCommerce disabled this webhook after more than five failed deliveries, or somebody disabled it there."
+)
 """The message of the failed run that a self-disabled webhook is; the built-in policy knows it by its beginning."""
 
 _WEBHOOK = re.compile(r"webhook/([1-9]\d{0,18})")
@@ -151,6 +154,7 @@ class WooCommerceClient:
         return [self.job(job.id), *(one.job for one in self._listed()[0] if one.job.id != job.id)]
 
     def survey(self, since: datetime, jobs: Collection[str] | None = None) -> Survey:
+        since = aware(since)
         webhooks, clock = self._site.webhooks()
         listed = [one for one in self._as_listed(webhooks) if jobs is None or one.job.id in jobs]
         names = {one.job.id for one in listed}

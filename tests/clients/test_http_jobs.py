@@ -532,9 +532,3 @@ def test_pages_that_do_not_let_us_in_are_told_by_the_probe(there: Service) -> No
     assert "answers (200)" in there.client().probe_pages()
     with pytest.raises(PlatformRefused, match="do not let us in"):
         there.client(transport=answered(httpx.Response(403))).probe_pages()
-
-
-def test_moments_without_a_zone_are_refused_where_we_give_them(there: Service) -> None:
-    with pytest.raises(BadInput, match="no time zone"):
-        there.client().survey(datetime(2026, 11, 30))  # noqa: DTZ001
-    assert there.client().survey(datetime(2026, 11, 30, tzinfo=UTC)).jobs

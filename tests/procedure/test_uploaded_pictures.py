@@ -497,11 +497,16 @@ def test_what_a_file_says_oddly_of_itself_is_no_matter(entries: bytes) -> None:
 
 
 def test_every_kind_of_pixels_and_the_first_of_several_pictures_is_kept_as_it_is_seen() -> None:
-    for kind, mode in (("JPEG", "CMYK"), ("JPEG", "L"), ("PNG", "1"), ("PNG", "P"), ("PNG", "LA"), ("PNG", "I;16")):
+    for kind, mode in (("JPEG", "CMYK"), ("JPEG", "L"), ("PNG", "1"), ("PNG", "P"), ("PNG", "LA")):
         file = io.BytesIO()
         Image.open(io.BytesIO(picture())).convert(mode).save(file, kind)
         kept = Image.open(io.BytesIO(as_kept(file.getvalue())))
         assert (kept.mode, kept.getpixel((600, 400))) == ("RGB", (255, 255, 255)), mode
+    finest = io.BytesIO()  # grey of 16 bits: a dark half and a light one
+    shades = Image.frombytes("I;16", (640, 480), (b"\x00\x40" * 320 + b"\x00\xc0" * 320) * 480)
+    shades.save(finest, "PNG")
+    kept = Image.open(io.BytesIO(as_kept(finest.getvalue())))
+    assert (kept.getpixel((9, 9)), kept.getpixel((600, 9))) == ((64,) * 3, (192,) * 3)
     moving = io.BytesIO()
     frames = [Image.new("RGB", (640, 480), colour) for colour in ("red", "blue")]
     Image.open(io.BytesIO(picture())).save(moving, "PNG", save_all=True, append_images=frames)

@@ -38,6 +38,7 @@ from caseproof.platforms.base import (
     Survey,
     UnknownJob,
     UnknownRun,
+    aware,
     require,
 )
 
@@ -216,6 +217,8 @@ class FakePlatform:
         return self.faulty.do("probe_pages", "", lambda: f"{self.url} shows its runs")
 
     def survey(self, since: datetime, jobs: Collection[str] | None = None) -> Survey:
+        since = aware(since)
+
         def read() -> Survey:
             listed = [
                 Listed(held.job, held.active, held.schedules)

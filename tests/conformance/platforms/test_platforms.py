@@ -9,7 +9,7 @@ import pytest
 
 from blocks.platforms import PLATFORMS
 from caseproof.domain.codes import Code
-from caseproof.domain.errors import CaseproofError
+from caseproof.domain.errors import BadInput, CaseproofError
 from caseproof.domain.vocabulary import Scope
 from caseproof.platforms.abilities import Ability
 from caseproof.platforms.base import (
@@ -227,6 +227,8 @@ def test_a_run_that_is_not_there_is_an_unknown_run(line: PlatformLine) -> None:
 
 @needs(Ability.SURVEY)
 def test_a_survey_tells_each_run_of_these_jobs_once(line: PlatformLine) -> None:
+    with pytest.raises(BadInput, match="no time zone"):
+        line.platform.survey(datetime(2026, 11, 30))  # noqa: DTZ001
     jobs = [line.add("orders"), line.add("stock")]
     quiet = line.add("quiet")
     ran = {line.ran(job, state): (job, state) for job in jobs for state in (RunState.SUCCEEDED, RunState.FAILED)}
