@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,16 @@ def load(folder: Path, text: str) -> Policy:
     path = folder / "policy.yaml"
     path.write_text(f"team: [a, b]\n{text}\n", encoding="utf-8")
     return load_policy(path)
+
+
+def test_the_example_on_the_page_is_a_policy_with_somebody_in_each_tier_that_it_names(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "ladder.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    policy = load(tmp_path, example)
+    assert {one.name: one.tiers for one in policy.ladder.people} == {
+        "Front Desk": ("L1",), "Senior Technician": ("L2",), "Site Builder": ("DEV", "IMPLEMENTATION"),
+    }  # fmt: skip
+    assert policy.ladder.lead_mail("L2", policy.on_call) == "senior.technician@example.com"
 
 
 @pytest.mark.parametrize("what", sorted(BAD))
