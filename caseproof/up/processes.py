@@ -6,7 +6,9 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +21,9 @@ T = TypeVar("T")
 
 START_SECONDS = 120.0  # a Prefect server needs 10 to 15 s; two busy cores can make it a minute
 GRACE_SECONDS = 8.0
+_MOST_KEPT = 100
+_kept: deque[int] = deque()
+"""The sockets that keep ports free for whoever is told of them, the oldest first; each is open and does not listen."""
 
 
 def wait_until(what: str, check: Callable[[], T | None], seconds: float, every: float = 0.3) -> T:
@@ -36,10 +41,21 @@ def wait_until(what: str, check: Callable[[], T | None], seconds: float, every: 
 
 
 def free_port() -> int:
-    """A TCP port of the loopback address that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    """A TCP port of the loopback address on which nobody listens, and which the machine gives to nobody else meanwhile.
+
+    On Linux it is kept for whoever is told of it, until this process ends or has asked for many more: what listens with
+    ``SO_REUSEADDR``, as servers do, gets it; no other search for a free port does, and no connection that goes out.
+    Until something listens there, connections are refused.
+    """
+    with socket.socket() as kept:
+        if sys.platform == "linux":  # elsewhere nobody could listen beside it
+            kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        kept.bind(("127.0.0.1", 0))
+        port: int = kept.getsockname()[1]
+        if sys.platform == "linux":
+            _kept.append(kept.detach())
+            if len(_kept) > _MOST_KEPT:
+                os.close(_kept.popleft())
         return port
 
 

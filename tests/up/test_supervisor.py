@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from caseproof.domain.errors import CaseproofError
+from caseproof.up import processes
 from caseproof.up.processes import Identity, free_port, wait_until
 from caseproof.up.service import CannotStart, Health, Service
 from caseproof.up.supervisor import Supervisor
@@ -214,6 +216,22 @@ def test_a_service_whose_port_is_taken_says_so_and_starts_nothing(build, service
             supervisor.start()
     assert "export CASEPROOF_WEB_URL=http://127.0.0.1:" in refusal.value.next_action
     assert not diary.exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody could listen beside what keeps it")
+def test_a_port_that_was_given_is_left_alone_until_its_server_listens_and_no_more_than_a_hundred_are_kept() -> None:
+    """Two demos at once would choose the same: their servers listen only after seconds of imports."""
+    port = free_port()
+    with socket.socket() as somebody, pytest.raises(OSError, match="in use"):
+        somebody.bind(("127.0.0.1", port))
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
+    for _ in range(2):  # one that dies is started again
+        with socket.create_server(("127.0.0.1", port)), socket.create_connection(("127.0.0.1", port)):
+            pass
+    for _ in range(200):
+        free_port()
+    assert len(processes._kept) <= 100
 
 
 def test_a_free_port_is_no_reason_to_wait(build, service, monkeypatch) -> None:

@@ -16,15 +16,11 @@ import pytest
 
 from caseproof.config.settings import Settings
 from caseproof.domain.errors import BadInput
+from caseproof.up.processes import free_port
 from caseproof.web.serving import CannotListen, serve
 
 PROGRAM = "from caseproof.config.settings import Settings; from caseproof.web import serve; serve(Settings())"
 DEADLINE_SECONDS = 120
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def wait_until_healthy(url: str, process: subprocess.Popen[bytes]) -> dict[str, Any]:
