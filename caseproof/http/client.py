@@ -35,7 +35,7 @@ LARGEST = 100_000_000
 
 _PAGE = re.compile(rb"\s*<(!doctype html|html)", re.IGNORECASE)
 _ESCAPES = re.compile(
-    rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+    rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u(?:0000|[dD][89a-fA-F][0-9a-fA-F]{2}))"
 )
 _TITLE = re.compile(r"<title[^>]*>([^<]*)", re.IGNORECASE)
 
@@ -141,8 +141,8 @@ class Answer:
 
     @property
     def written(self) -> bytes:
-        """The body as JSON is read from it: half of a pair of surrogates, which no store takes, is replaced."""
-        if b"\\ud" not in self.content and b"\\uD" not in self.content:
+        """The body as JSON is read from it. What no store takes is replaced: NUL, and half of a pair of surrogates."""
+        if not any(sign in self.content for sign in (b"\\u0000", b"\\ud", b"\\uD")):
             return self.content
         return _ESCAPES.sub(lambda found: b"\\ufffd" if found[1] else found[0], self.content)
 

@@ -112,7 +112,7 @@ class SharedToken:
         asked = tuple(at for at in kept.asked if _within(at, now, WINDOW))
         if len(asked) >= MOST:
             raise self._down(
-                f"{self._name} gave {len(asked)} tokens within ten minutes, and would give no more.",
+                f"{self._name} was asked for {len(asked)} tokens within ten minutes, and would give no more.",
                 "It is asked again when the ten minutes are over. Does another program use the same refresh token?",
             )
         kept = kept.model_copy(update={"asked": (*asked, now), "refused": "", "action": "", "refused_at": None})

@@ -1,7 +1,7 @@
 """Any HTTP job service as a job platform, by a declaration in YAML (``http_jobs_declared.py``, docs/platform-http.md).
 
 What such a service says is believed only where it is read back: a start is a run that can be read, a success is a run
-that has a start and an end, and a list that does not come to its end is none. A word for a state that the declaration
+that was executed, and a list that does not come to its end is none. A word for a state that the declaration
 does not name is UNKNOWN: neither a failure nor a success.
 """
 
@@ -28,6 +28,7 @@ from caseproof.platforms.base import (
     RunState,
     Standing,
     Survey,
+    UnknownJob,
     UnknownRun,
     aware,
     require,
@@ -170,7 +171,8 @@ class HttpJobsClient:
                 found = [record for job_id in sorted(jobs) if (record := self._reader.maybe(job_id, clock))]
             else:
                 listed = (record for page in self._reader.records(clock) for record in page)
-                found = [record for record in listed if jobs is None or record.job.id in jobs]
+                asked = jobs if jobs is None else frozenset(jobs)  # they may be as many as are listed
+                found = [record for record in listed if asked is None or record.job.id in asked]
         ids = [record.job.id for record in found]
         told = [Listed(record.job, record.active, record.schedules) for record in found]
         return Survey(clock[0] if clock else None, told, self._surveyed(since, ids, everything=jobs is None))
@@ -182,7 +184,8 @@ class HttpJobsClient:
             yield from self._reader.runs("runs.list", runs.list, since, job=None, only=known)
         elif runs.of_job is not None:
             for job_id in ids:
-                yield from self._reader.runs("runs.of_job", runs.of_job, since, job=job_id)
+                with suppress(UnknownJob):  # it vanished since it was listed
+                    yield from self._reader.runs("runs.of_job", runs.of_job, since, job=job_id)
 
     def standing(self, job_id: str) -> Standing:
         # In this order nothing slips through: what was queued before the stop is among the runs that are read after it.
@@ -220,7 +223,8 @@ class HttpJobsClient:
 
     def _change(self, record: Record, calls: Mapping[str, Call], what: str) -> None:
         """The call for a job of this kind. Raises UnknownJob, and PlatformRefused where none is declared."""
-        call = calls.get(record.kind) or calls.get(ANY)
+        declared = record.kind if record.kind in calls else ANY
+        call = calls.get(declared)
         if call is None:
             kind = f"a {record.kind!r}" if record.kind else "of no kind"
             raise PlatformRefused(
@@ -228,7 +232,7 @@ class HttpJobsClient:
                 f"Add `{what}.{record.kind or ANY}` to the declaration ({', '.join(calls)} are there).",
             )
         if self._reader.call(call, record.values).is_missing:
-            raise self._reader.unknown(record.job.id)
+            raise self._reader.unknown(record.job.id, f"{what}.{declared}")
 
     def _cancel(self, call: Call, run: Run) -> None:
         # One that is gone, or ended meanwhile, needs nothing.
@@ -253,7 +257,7 @@ class HttpJobsClient:
             record = self._reader.record(job_id)
             answer = self._reader.call(start, {**record.values, "key": key}, parameters)
             if answer.is_missing:
-                raise self._reader.unknown(job_id)
+                raise self._reader.unknown(job_id, "start")
             run_id = None
             if start.run or start.id:
                 body = self._reader.json(answer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from caseproof.platforms.abilities import Ability, Lack, PlatformAbilities, all_but
 from caseproof.platforms.http_jobs_declared import Service
 
-_IN_DECLARATION = "Do it on the service's own page, or complete the declaration."
+_IN_DECLARATION = "Do it on the service's own page, or complete the declaration (docs/platform-http.md)."
 ABILITIES = all_but(
     Ability,
     {
@@ -44,9 +44,7 @@ def abilities_of(declared: Service) -> PlatformAbilities:
         Ability.PAGE: declared.runs.page is not None,
     }
     lacks = {
-        ability: Lack(
-            f"Its declaration does not say how: {ABILITIES.depends[ability]}, if it is.", f"{_IN_DECLARATION}."
-        )
+        ability: Lack(f"Its declaration does not say how; it does where {ABILITIES.depends[ability]}.", _IN_DECLARATION)
         for ability, given in there.items()
         if not given
     }

@@ -128,7 +128,7 @@ class ServiceReader:
     def nothing_there(self, where: str, listed: ListCall, values: Mapping[str, str]) -> PlatformRefused | UnknownJob:
         """A list that is missing: that of a job which is gone, or the base address is wrong."""
         if job_id := values.get("job"):
-            return self.unknown(job_id)
+            return self.unknown(job_id, where)
         _, path = method_and_path(listed.call)
         return PlatformRefused(
             f"There is nothing at {self._api.address.rstrip('/')}/{path} (it answered 404).",
@@ -150,13 +150,13 @@ class ServiceReader:
                     if record.job.id == job_id:
                         return record
                     known.append(record.job.id)
-            raise self.unknown(job_id, known)
+            raise self._not_listed(job_id, known)
         answer = self.call(one, {"job": job_id})
         if clock is not None and not clock:
             clock.append(answer.date)
         row = None if answer.is_missing else one.item.find(self.json(answer))
         if row is None:
-            raise self.unknown(job_id)
+            raise self.unknown(job_id, "jobs.one")
         record = self._records.record_of(row)
         if record.job.id != job_id:
             raise NotAsDeclared(f"jobs.one gives another job than {job_id}")
@@ -168,11 +168,22 @@ class ServiceReader:
         except UnknownJob:
             return None
 
-    def unknown(self, job_id: str, known: Sequence[str] | None = None) -> UnknownJob:
-        """The error for a job that is not there; listing the others proves that it is the service who says so."""
-        if known is None:
-            with self.as_declared():
-                known = [record.job.id for page in self.records() for record in page]
+    def unknown(self, job_id: str, where: str) -> UnknownJob | PlatformRefused:
+        """The error for a job of which nothing is told at ``where`` in the declaration: the list says whether it is
+        there. A call that is declared wrongly, and a right that we lack, must not look like a job that vanished (J9).
+        """
+        with self.as_declared():
+            known = [record.job.id for page in self.records() for record in page]
+        if job_id in known:
+            return PlatformRefused(
+                f"{self.subject} lists the job {job_id!r}, and says that there is none where it is asked for "
+                f"`{where}`.",
+                "Correct that call in the declaration, or give our account the right to it: some services answer so "
+                "where one is missing.",
+            )
+        return self._not_listed(job_id, known)
+
+    def _not_listed(self, job_id: str, known: Sequence[str]) -> UnknownJob:
         return UnknownJob(
             f"There is no job {job_id!r} on {self._api.address}. {what_is_alike(job_id, known)}",
             "Name a job by its id, as the service's list of jobs gives it.",
@@ -194,7 +205,8 @@ class ServiceReader:
         else:
             rows = self.rows_of(job_id, ALWAYS)
         own = job_id if runs.fields.job is None else None
-        found = [run for page in rows for run in self._records.runs_of(page, own)]
+        with closing(rows) as pages:
+            found = [run for page in pages for run in self._records.runs_of(page, own)]
         return [run for run in found if run.job == job_id and not run.state.is_over and run.ended_at is None]
 
     def runs(

@@ -118,8 +118,11 @@ def _schedules(told: Mapping[str, str | None], usual: str, every: Any, anchor: d
     zone = told["timezone"] or usual
     if told["cron"]:
         return (Schedule(cron=told["cron"], timezone=zone),)
-    if isinstance(every, int | float) and every > 0 and anchor is not None:
-        return (Schedule(every=timedelta(seconds=every), anchor=anchor, timezone=zone),)
+    if isinstance(every, int | float) and not isinstance(every, bool) and every > 0 and anchor is not None:
+        try:
+            return (Schedule(every=timedelta(seconds=every), anchor=anchor, timezone=zone),)
+        except OverflowError:  # in no calendar
+            return (Schedule(timezone=zone),)
     return ()
 
 

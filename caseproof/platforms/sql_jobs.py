@@ -98,9 +98,9 @@ class SqlJobsClient:
                     f"Give its row one (the declaration's jobs.columns.{what}), or stop this job alone.",
                 )
         with self._db.reading() as connection:
-            jobs = self._reader.jobs(connection)
-            alike = [jobs.is_one(what, value) for what, value in wanted.items()]
-            found = [self._reader.job(named(row)) for row in connection.execute(jobs.rows().where(*alike))]
+            # All are read: what we call the same is not always the same to the database (blanks at its end, a number).
+            rows = connection.execute(self._reader.jobs(connection).rows())
+            found = [self._reader.job(named(row)) for row in rows]
             own = self._reader.job(self._reader.row(connection, job.id))
         others = {one.id: one for one in found if all(getattr(one, what) == value for what, value in wanted.items())}
         others.pop(own.id, None)
@@ -121,10 +121,9 @@ class SqlJobsClient:
                             f"The query of the jobs gives the job {listed.job.id!r} twice.",
                             "Let it give a row a job: a join may repeat them.",
                         )
-        only = None if asked is None else [one for one in asked if one in found]
-        return Survey(
-            clock, [found[one] for one in found if only is None or one in only], self._reader.pages(since, only)
-        )
+        # A database may give another's row for a name (upper and lower case).
+        there = found if asked is None else {one: found[one] for one in asked if one in found}
+        return Survey(clock, list(there.values()), self._reader.pages(since, None if asked is None else list(there)))
 
     def standing(self, job_id: str) -> Standing:
         with self._db.reading() as connection:  # of one moment, so that nothing slips through between the two

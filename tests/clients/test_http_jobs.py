@@ -11,7 +11,9 @@ from typing import Any, cast
 
 import httpx
 import pytest
+import yaml
 
+from caseproof.checks.schedules import due_start
 from caseproof.domain.errors import BadInput
 from caseproof.domain.vocabulary import Scope
 from caseproof.platforms.abilities import Ability
@@ -144,13 +146,23 @@ def test_an_odd_name_of_a_job_is_that_job_alone_or_none(there: Service, name: st
     assert client.standing(JOB).active
 
 
-def test_half_a_character_in_what_a_run_says_keeps_no_other_run_from_being_read(there: Service) -> None:
-    row = {"id": "r\ud83d", "name": "r", "job": JOB, "state": "broken", "text": "lost \udc00", "ended": None}
+def test_what_no_store_takes_in_what_a_run_says_keeps_no_other_run_from_being_read(there: Service) -> None:
+    row = {"id": "r\ud83d", "name": "r\0", "job": JOB, "state": "broken", "text": "lost \udc00", "ended": None}
     told = {"runs": [row | {"started": "2026-11-30T07:00:00Z"}], "next": None}
     client = there.client(transport=answered(httpx.Response(200, content=json.dumps(told).encode())))
     (run,) = client.runs_since(JOB, there.now - timedelta(days=1))
-    assert (run.id, run.message) == ("r\ufffd", "lost \ufffd")
+    assert (run.id, run.name, run.message) == ("r\ufffd", "r\ufffd", "lost \ufffd")
     assert run.url.encode()
+
+
+@pytest.mark.parametrize("every", [1e300, "soon", True])
+def test_an_interval_that_is_none_keeps_no_job_from_being_checked(there: Service, every: object) -> None:
+    schedule = {"every_seconds": every, "anchor": "2026-11-30T00:00:00Z"}
+    rows = [{"id": "a", "active": True, "schedule": schedule}, {"id": "b", "active": True}]
+    client = there.client(transport=answered(httpx.Response(200, json={"jobs": rows, "next": None, "total": 2})))
+    assert {one.job.id: due_start(one.schedules, there.now, 1) for one in client.survey(there.now).jobs} == {
+        "a": None, "b": None,
+    }  # fmt: skip
 
 
 def test_a_removed_job_is_gone_and_removing_it_again_is_harmless(there: Service) -> None:
@@ -431,6 +443,45 @@ def test_a_wrong_base_address_is_said_as_such_and_not_taken_for_a_job_that_vanis
     with pytest.raises(PlatformRefused, match="There is nothing at") as told:
         there.client(transport=answered(httpx.Response(404))).job(JOB)
     assert "base address" in told.value.next_action
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "where", "act"),
+    [
+        ("GET jobs/{job}", "GET job/{job}", "jobs.one", lambda client: client.standing(JOB)),
+        ('"PUT jobs/{job}", body: {enabled: false}', '"PUT job/{job}"', "stop.any", lambda client: client.stop(JOB)),
+        ("DELETE jobs/{job}", "DELETE job/{job}", "remove.any", lambda client: client.remove(JOB)),
+        ("POST runs\n", "POST run\n", "start", lambda client: client.start_run(JOB, KEY)),
+    ],
+)
+def test_a_job_that_is_listed_did_not_vanish_though_a_call_for_it_finds_nothing(
+    there: Service, right: str, wrong: str, where: str, act: Callable[..., object]
+) -> None:
+    """A case whose job is taken for vanished may close as removed (J9), and the job would run on."""
+    with pytest.raises(PlatformRefused, match=rf"lists the job 'orders/garden'.*`{where}`") as told:
+        act(there.client(replaced(right, wrong)))
+    assert "a right" not in told.value.problem
+    assert "or give our account the right to it" in told.value.next_action
+
+
+def test_a_job_that_vanishes_while_the_runs_are_read_keeps_no_other_from_being_checked(there: Service) -> None:
+    there.add("gone")
+    many(there, 1)
+    inner = over(there.service)
+
+    def of_one_job(request: httpx.Request) -> httpx.Response:
+        is_gone = request.url.params.get("job", JOB) not in there.service.jobs
+        return httpx.Response(404) if is_gone else inner.handle_request(request)
+
+    def of_jobs_alone(text: str) -> str:
+        declared = yaml.safe_load(text)
+        del declared["runs"]["list"]
+        return yaml.safe_dump(declared)
+
+    client = there.client(of_jobs_alone, httpx.MockTransport(of_one_job))
+    survey = client.survey(there.now - timedelta(hours=1))
+    del there.service.jobs["gone"]
+    assert [run.job for page in survey.pages for run in page] == [JOB]
 
 
 def test_a_job_that_vanished_is_named_with_what_is_alike(there: Service) -> None:

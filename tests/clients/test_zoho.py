@@ -367,7 +367,7 @@ def test_no_more_tokens_are_asked_for_than_are_given(here: Here) -> None:
         desk.find("x")
         seconds[0] += 15.0
     for _ in range(3):
-        with pytest.raises(DeskDown, match="gave 8 tokens within ten minutes"):
+        with pytest.raises(DeskDown, match="asked for 8 tokens within ten minutes"):
             here.another(lambda: start + timedelta(seconds=seconds[0])).find("x")
     assert len(here.zoho.refreshes) == 8
     seconds[0] = 610.0
