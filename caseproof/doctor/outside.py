@@ -98,7 +98,9 @@ def desk(name: str, load: Callable[[], Desk], clocks: Clocks) -> str:
 def _refuse_lacks(lacks: Sequence[str]) -> None:
     """Raises Failed where a case would lack something, a right mostly: each sentence says what to do about it."""
     if lacks:
-        raise Failed(" ".join(lacks), "Put this right there, then run `caseproof doctor` again.")
+        raise Failed(
+            " ".join(lacks), "Do what it says (our account gets its rights there), then run `caseproof doctor` again."
+        )
 
 
 def saved_platforms(platforms: Mapping[str, Any], needed: bool = True) -> str:
