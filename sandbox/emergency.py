@@ -183,10 +183,10 @@ def prefect_beside(world: EmergencyWorld, *pools: str) -> Iterator[PrefectServer
         stack.callback(server.stop)
         world.more_env = {name: value for name, value in server.env().items() if name.startswith("PREFECT_")}
         for pool in {*pools, POOL, EMERGENCY_POOL}:
-            wait_until(f"the work pool {pool}", lambda pool=pool: server.api.ensure_pool(pool), 30)
+            wait_until(f"the work pool {pool}", lambda pool=pool: server.api.ensure_pool(pool), 60)
         command = deploy_command(str(ROOT / "prefect.yaml"))
         deploy = Process.start("deploy", command, cwd=ROOT, env=world.env(), log=world.home / "logs" / "deploy.log")
-        if deploy.wait(120) != 0:
+        if deploy.wait(240) != 0:
             raise RuntimeError(f"`prefect deploy` failed:\n{deploy.last_lines()}")
         _save_channels(world, server)
         for pool in pools:
@@ -239,7 +239,7 @@ def play(home: Path, *, leave: bool, until_interrupted: Callable[[], None]) -> N
     with emergency_world(home, PLAY) as world:
         pager = world.start("pager", "emergency", "watch")
         try:
-            wait_until("the pager to watch", lambda: "watched for" in pager.log.read_text(), 30, every=0.1)
+            wait_until("the pager to watch", lambda: "watched for" in pager.log.read_text(), 60, every=0.1)
             ref = raise_here(world)
             live = world.services.links.emergency_url(ref)
             out.print(f"\n[bold]{ref}[/] is raised: nobody can order at {SITE} (E7). Follow it here:")

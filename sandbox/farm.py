@@ -173,17 +173,19 @@ class Farm:
 
     def jobs(self) -> dict[str, dict[str, Any]]:
         """What was done to each job: paused, pauses (calls), stops (those that changed something), resumes, ..."""
-        found: dict[str, dict[str, Any]] = httpx.get(f"{self.url}/farm/jobs").raise_for_status().json()["jobs"]
+        found: dict[str, dict[str, Any]] = (
+            httpx.get(f"{self.url}/farm/jobs", timeout=60).raise_for_status().json()["jobs"]
+        )
         return found
 
     def requests(self) -> int:
         """How many calls of Prefect's API there were."""
-        return int(httpx.get(f"{self.url}/farm/jobs").raise_for_status().json()["requests"])
+        return int(httpx.get(f"{self.url}/farm/jobs", timeout=60).raise_for_status().json()["requests"])
 
     def behave(self, *bad: Behaviour) -> None:
         """Behave so from now on; without any, well."""
         told = [asdict(one) for one in bad]
-        httpx.post(f"{self.url}/farm/behaviour", json=told).raise_for_status()
+        httpx.post(f"{self.url}/farm/behaviour", json=told, timeout=60).raise_for_status()
 
 
 @contextmanager
@@ -202,7 +204,7 @@ def start_farm(
     process = Process.start("job farm", command, cwd=ROOT, env=dict(os.environ), log=folder / "farm.log")
     farm = Farm(process, f"http://127.0.0.1:{port}")
     try:
-        process.wait_until_ready("the job farm to answer", lambda: _answers(farm), 60)
+        process.wait_until_ready("the job farm to answer", lambda: _answers(farm), 120)
         yield farm
     finally:
         process.stop()

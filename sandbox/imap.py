@@ -28,7 +28,7 @@ from caseproof.channels.inbound.imap_account import ImapAccount
 from caseproof.channels.servers import Security
 
 USER, PASSWORD = "cases", "sandbox-mailbox"
-_SECONDS = 10.0
+_SECONDS = 60.0
 
 T = TypeVar("T")
 
@@ -81,7 +81,8 @@ class ImapServer:
 
     def __enter__(self) -> ImapServer:
         self._thread.start()
-        self._ready.wait(_SECONDS)
+        if not self._ready.wait(_SECONDS):
+            raise TimeoutError(f"The IMAP server did not start within {_SECONDS:g} seconds.")
         if self._failed is not None:
             raise self._failed
         return self
@@ -96,7 +97,7 @@ class ImapServer:
         security: Security = "plain" if self._tls is None else "ssl" if self._at_once else "starttls"
         given = {
             "host": self.host, "port": self.port, "security": security, "username": self.user,
-            "password": self.password, "timeout_seconds": 5.0,
+            "password": self.password, "timeout_seconds": 30.0,
         }  # fmt: skip
         return ImapAccount(**(given | other))
 

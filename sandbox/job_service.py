@@ -377,7 +377,7 @@ def _came_of(job: SimulatedJob) -> tuple[str, str]:
         {"Authorization": f"Bearer {job.token}"} if job.token else {},
     )
     try:
-        answer = httpx.request(method, job.calls, json=job.sends, headers=access, timeout=5, trust_env=False)
+        answer = httpx.request(method, job.calls, json=job.sends, headers=access, timeout=60, trust_env=False)
     except httpx.HTTPError as error:
         return "broken", f"{method} {job.calls} was not answered: {error}"
     told = f"{method} {job.calls} answered {answer.status_code}"

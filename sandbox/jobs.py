@@ -26,7 +26,7 @@ from prefect.types.entrypoint import EntrypointType
 
 from sandbox.marketplace import STOCK
 
-TIMEOUT = 10  # seconds
+TIMEOUT = 60  # seconds
 
 
 class JobFailed(RuntimeError):

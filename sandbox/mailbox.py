@@ -137,7 +137,7 @@ class Mailbox:
         ``user``: one of ``senders`` who logs in first; empty: nobody. ``mail_from``: the envelope's sender, "" for a
         mail that nobody may answer; else it is the From.
         """
-        with smtplib.SMTP(self.host, self.port, timeout=10) as smtp:
+        with smtplib.SMTP(self.host, self.port, timeout=60) as smtp:
             if user:
                 smtp.login(user, self.senders[user])
             refused = smtp.send_message(message, from_addr=mail_from)

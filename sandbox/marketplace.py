@@ -213,18 +213,18 @@ def renew_token(url: str, seller: str) -> str:
 
     Raises httpx.HTTPStatusError when the marketplace refuses, as it does once it dropped the seller.
     """
-    answer = httpx.post(f"{url}/sellers/{seller}/token", json={"password": SELLERS[seller]}, timeout=10)
+    answer = httpx.post(f"{url}/sellers/{seller}/token", json={"password": SELLERS[seller]}, timeout=60)
     return str(answer.raise_for_status().json()["token"])
 
 
 def expire_token(url: str, seller: str) -> None:
     """Let the seller's token end now, at the marketplace at ``url``."""
-    httpx.post(f"{url}/admin/expire/{seller}", timeout=10).raise_for_status()
+    httpx.post(f"{url}/admin/expire/{seller}", timeout=60).raise_for_status()
 
 
 def drop_seller(url: str, seller: str) -> None:
     """Let the marketplace at ``url`` drop the seller: nobody can renew that token any more."""
-    httpx.delete(f"{url}/sellers/{seller}", timeout=10).raise_for_status()
+    httpx.delete(f"{url}/sellers/{seller}", timeout=60).raise_for_status()
 
 
 def main() -> None:

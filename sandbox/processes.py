@@ -30,6 +30,8 @@ from caseproof.up.prefect_services import (
 )
 from caseproof.up.processes import Process, free_port, wait_until
 
+_START_SECONDS = 240.0
+"""How long one may take until it is there: 15 s on a machine with nothing else to do."""
 _DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
 
 
@@ -62,7 +64,7 @@ class PrefectServer:
         return httpx.Client(
             base_url=f"{self.api_url}/",
             headers=credentials(self.auth, None),
-            timeout=30,
+            timeout=60,
             trust_env=False,
             verify=certificates(trust_env=False),
             follow_redirects=True,
@@ -76,7 +78,7 @@ class PrefectServer:
             self.behind.close()
 
 
-def answered(api: httpx.Client, method: str, path: str, seconds: float = 60, **request: Any) -> httpx.Response:
+def answered(api: httpx.Client, method: str, path: str, seconds: float = 120, **request: Any) -> httpx.Response:
     """Prefect's answer to a call, which is made again where it answers 503 and does nothing, or closes the connection.
 
     That happens under load, above all on SQLite. Raises TimeoutError.
@@ -154,7 +156,9 @@ def start_prefect_server(
             env=settings | database | dict(env or {}),
             log=home / "logs" / "prefect-server.log",
         )
-        process.wait_until_ready("the Prefect server to be healthy", PrefectApi(api_url, auth).is_healthy)
+        process.wait_until_ready(
+            "the Prefect server to be healthy", PrefectApi(api_url, auth).is_healthy, _START_SECONDS
+        )
         return PrefectServer(process, home, api_url, ui_url, auth, behind.pop_all())
 
 
@@ -187,7 +191,7 @@ def start_worker(
     Its temporary files lie under the server's home, so a deployment that copies its code from a folder around
     that home would copy itself for ever.
     """
-    wait_until(f"the work pool {pool}", lambda: server.api.ensure_pool(pool), 30)
+    wait_until(f"the work pool {pool}", lambda: server.api.ensure_pool(pool), 60)
     process = Process.start(
         f"Prefect worker {name}",
         worker_command(pool, name, stock=stock),
@@ -195,5 +199,7 @@ def start_worker(
         env=server.env() | {"PREFECT_WORKER_QUERY_SECONDS": f"{query_seconds:g}"} | dict(env or {}),
         log=home.resolve() / "logs" / f"worker-{name}.log",
     )
-    process.wait_until_ready(f"the worker {name} to be online", lambda: server.api.is_online(pool, name))
+    process.wait_until_ready(
+        f"the worker {name} to be online", lambda: server.api.is_online(pool, name), _START_SECONDS
+    )
     return process

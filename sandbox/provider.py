@@ -129,9 +129,9 @@ def running(simulator: S, *, latency: float = 0.0) -> Iterator[tuple[S, str]]:
     try:
         yield simulator, f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
     finally:
-        asyncio.run_coroutine_threadsafe(_end(simulator, listening), loop).result(10)
+        asyncio.run_coroutine_threadsafe(_end(simulator, listening), loop).result(60)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(60)
         loop.close()
 
 

@@ -179,9 +179,9 @@ def set_up(world: World) -> None:
             "host": account.host, "port": account.port, "security": account.security, "username": account.username,
             "password": account.password, "authserv": account.authserv,
         }  # fmt: skip
-    wait_until("the work pool of emergencies", lambda: world.server.api.ensure_pool(EMERGENCY_POOL), 30)
+    wait_until("the work pool of emergencies", lambda: world.server.api.ensure_pool(EMERGENCY_POOL), 60)
     command, log = deploy_command(str(ROOT / "prefect.yaml")), world.home / "logs" / "deploy.log"
     deploy = Process.start("deploy", command, cwd=ROOT, env=world.env(), log=log)
     world.hand_over(facts)
-    if deploy.wait(120) != 0:
+    if deploy.wait(240) != 0:
         raise CommandFailed(f"`prefect deploy` failed:\n{deploy.last_lines()}")

@@ -51,7 +51,7 @@ class SimulatedJobs:
     def use_tokens(self, tokens: Mapping[str, str]) -> None:
         """Give the jobs of each retailer the token that they call the marketplace with."""
         for change in [{"id": job, "token": token} for retailer, token in tokens.items() for job in _selling(retailer)]:
-            httpx.post(f"{self.url}/simulator/jobs", json=change, timeout=10, trust_env=False).raise_for_status()
+            httpx.post(f"{self.url}/simulator/jobs", json=change, timeout=60, trust_env=False).raise_for_status()
 
     def run(self, job: str, seconds: float) -> dict[str, Any]:
         """Have a job run now, and wait for its end; the run, with its state as Prefect's API words one."""
@@ -67,7 +67,7 @@ class SimulatedJobs:
     def _call(self, method: str, path: str, **request: Any) -> Any:
         headers = {"Authorization": f"Bearer {TOKEN}"}
         url = f"{self.url}/api/{path}"
-        answer = httpx.request(method, url, headers=headers, timeout=10, trust_env=False, **request)
+        answer = httpx.request(method, url, headers=headers, timeout=60, trust_env=False, **request)
         return answer.raise_for_status().json()
 
 

@@ -272,7 +272,7 @@ class Telephones(Simulator):
         if "AnsweredBy" in fields:  # this one tells nothing else
             fields = {name: fields[name] for name in ("CallSid", "AccountSid", "AnsweredBy")}
         if self._sends is None:
-            self._sends = httpx.AsyncClient(timeout=15, trust_env=False)
+            self._sends = httpx.AsyncClient(timeout=60, trust_env=False)
         headers = {
             HEADER: signature(url, list(fields.items()), self.token),
             "Content-Type": "application/x-www-form-urlencoded; charset=UTF-8",

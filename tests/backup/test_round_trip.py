@@ -151,7 +151,7 @@ def backed_up_while_written(place: Place, tmp_path: Path) -> None:
         """After each table, and each file: the writer gets further before the next."""
         del what, done, total
         wrote.clear()
-        assert wrote.wait(30)
+        assert wrote.wait(60)
 
     writer = threading.Thread(target=write)
     writer.start()
@@ -162,7 +162,7 @@ def backed_up_while_written(place: Place, tmp_path: Path) -> None:
         manifest, found = make_backup(reader, tmp_path / "b", now=NOW, progress=until_written)
     finally:
         over.set()
-        writer.join(30)
+        writer.join(60)
     assert found.problems == {}
     restored = store_at(tmp_path / "restored")
     restore_backup(restored.parts, tmp_path / "b")

@@ -108,7 +108,7 @@ def test_a_second_check_at_the_same_time_says_so_and_does_nothing(jobs: Farm, ru
     other = threading.Thread(target=work)
     other.start()
     try:
-        assert working.wait(10)
+        assert working.wait(60)
         ended = run("check")
     finally:
         done.set()
@@ -206,7 +206,7 @@ for _ in range(2):
             for signum in (signal.SIGINT, signal.SIGTERM):
                 os.kill(int(process.stdout.readline()), signum)
                 assert int(process.stdout.readline()) == 128 + signum
-            assert process.wait(30) == 0
+            assert process.wait(60) == 0
         finally:
             process.kill()
 

@@ -101,7 +101,7 @@ class Running:
         self._thread.start()
 
     def ended(self) -> State[Any]:
-        self._thread.join(30)
+        self._thread.join(60)
         assert self.state is not None, "it goes on"
         return self.state
 
@@ -369,5 +369,5 @@ def test_prefect_that_is_away_keeps_nobody_from_being_called(services: Services)
         calling = call_people(ref)
         wait_until(lambda: paging(services, ref).calls)
     acknowledge(services.store, utc_now, services_rules(services), ref, Answer(1, PERSON, Via.LINK))
-    calling.join(10)
+    calling.join(60)
     assert not calling.is_alive()

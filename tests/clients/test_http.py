@@ -29,7 +29,7 @@ def server() -> Iterator[Loopback]:
 
 
 def client(base: str, **options: Any) -> closing[HttpClient]:
-    return closing(HttpClient(base, **{"connect_seconds": 5, "read_seconds": 5, "trust_env": False, **options}))
+    return closing(HttpClient(base, **{"connect_seconds": 60, "read_seconds": 60, "trust_env": False, **options}))
 
 
 def fault(base: str, path: str = "", **options: Any) -> CallFailed:
@@ -218,14 +218,14 @@ def test_calls_after_one_another_share_a_connection(server: Loopback) -> None:
 
 def test_many_threads_share_one_client_and_each_call_is_on_its_way_at_once(server: Loopback) -> None:
     """Twenty calls each wait until all are there: with fewer at once they would wait for ever."""
-    together = threading.Barrier(20, timeout=30)
+    together = threading.Barrier(20, timeout=60)
 
     def all_there() -> loopback.Answer:
         together.wait()
         return OK
 
     server.answers["/"] = all_there
-    with client(server.url, read_seconds=30) as api, ThreadPoolExecutor(20) as pool:
+    with client(server.url, read_seconds=90) as api, ThreadPoolExecutor(20) as pool:
         for _ in range(2):
             assert all(one.is_success for one in pool.map(lambda _: api.ask("GET", ""), range(20)))
     assert (len(server.asked), server.connections) == (40, 20)

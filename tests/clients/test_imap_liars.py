@@ -19,6 +19,7 @@ from tests.support.shown import shown_of
 
 SECRET = 'hunter2"not\\for-people'
 TIMEOUT = 1.0
+"""Of an account whose server is silent some time; else it is long, also for a slow machine."""
 
 
 class Liar:
@@ -51,9 +52,9 @@ class Liar:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
             connection.close()
-        self._thread.join(10)
+        self._thread.join(60)
 
-    def account(self, security: Security = "plain", timeout: float = TIMEOUT) -> ImapAccount:
+    def account(self, security: Security = "plain", timeout: float = 120) -> ImapAccount:
         port = self._listener.getsockname()[1]
         return ImapAccount("127.0.0.1", port, security, "cases", SECRET, timeout_seconds=timeout)
 
@@ -98,7 +99,7 @@ def quickly() -> Iterator[None]:
     """What is inside must be over soon, whatever the server does."""
     started = time.monotonic()
     yield
-    assert time.monotonic() - started < 40
+    assert time.monotonic() - started < 90
 
 
 @pytest.mark.parametrize(
@@ -114,7 +115,7 @@ def quickly() -> Iterator[None]:
 )
 def test_what_greets_in_no_usable_way_is_down(greeting: bytes, words: str) -> None:
     with Liar(greeting=greeting) as liar, quickly(), pytest.raises(InboxDown, match=words) as down:
-        probe(liar.account())
+        probe(liar.account(timeout=TIMEOUT))
     assert "LOGIN" not in liar.heard
     assert SECRET not in shown_of(down.value)
 
@@ -128,7 +129,7 @@ def test_a_server_that_drips_for_ever_is_left_at_a_deadline() -> None:
         return None
 
     with Liar(drip) as liar, quickly(), pytest.raises(InboxDown, match="did not answer in time"):
-        probe(liar.account())
+        probe(liar.account(timeout=TIMEOUT))
 
 
 def test_a_literal_without_end_is_not_read() -> None:
@@ -276,8 +277,8 @@ def test_a_message_without_a_size_hides_no_other_and_is_read_itself(answer: byte
 
 def test_idle_is_asked_for_anew_before_a_server_hangs_up_over_it() -> None:
     with Liar() as liar, ImapInbox(liar.account(), idle_seconds=0.05) as inbox:
-        for _ in range(100):
-            assert not inbox.wait(0.3)
+        for seconds in (0.3, 1, 3, 10, 30):
+            assert not inbox.wait(seconds)
             if found := re.search("(IDLE DONE SEARCH ){3}", " ".join(liar.heard)):
                 break
         assert found
@@ -293,7 +294,7 @@ def test_a_server_that_is_gone_without_a_word_is_found_out_at_the_end_of_an_idle
 
     with (
         Liar(mute) as liar,
-        ImapInbox(liar.account(), idle_seconds=0.1) as inbox,
+        ImapInbox(liar.account(timeout=TIMEOUT), idle_seconds=0.1) as inbox,
         quickly(),
         pytest.raises(InboxDown, match="did not answer in time"),
     ):
@@ -303,7 +304,7 @@ def test_a_server_that_is_gone_without_a_word_is_found_out_at_the_end_of_an_idle
 def test_where_idle_is_refused_the_server_is_asked_now_and_then() -> None:
     """Each question has a time of its own: waiting longer than one may take is no failure."""
     with Liar(saying("IDLE", b"=NO not for you")) as liar:
-        account = liar.account(timeout=1)
+        account = liar.account(timeout=TIMEOUT)
         with ImapInbox(account, poll_seconds=0.1) as inbox:
             assert not inbox.wait(account.timeout_seconds * STEP_FACTOR * 2)
         assert liar.heard.count("SEARCH") >= 3
@@ -321,7 +322,7 @@ def test_a_folder_that_is_gone_while_it_is_open_is_opened_anew_and_not_given_up(
 def test_news_that_came_with_another_answer_is_heard() -> None:
     told = saying("SEARCH", b"* SEARCH\r\n* 5 EXISTS\r\n")
     with Liar(told) as liar, ImapInbox(liar.account()) as inbox:
-        assert inbox.wait(20)
+        assert inbox.wait(60)
         assert "IDLE" not in liar.heard
 
 

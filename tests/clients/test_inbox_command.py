@@ -125,16 +125,16 @@ def test_the_watch_takes_mail_as_it_comes_and_ends_at_sigterm_while_it_waits(
     log = tmp_path / "log"
     process = watched(home, prefect_server, log)
     try:
-        wait_until("it to hold its lock", lambda: locks.is_held(inbox_lock(services.settings)), 30)
+        wait_until("it to hold its lock", lambda: locks.is_held(inbox_lock(services.settings)), 60)
         mailbox.deliver(b"From: a@example.org\r\nSubject: one\r\n\r\nHello.\r\n")
-        wait_until("the first mail to be put away", lambda: len(mailbox.folder("Caseproof")) == 1, 30)
+        wait_until("the first mail to be put away", lambda: len(mailbox.folder("Caseproof")) == 1, 60)
         mailbox.deliver(b"From: a@example.org\r\nSubject: two\r\n\r\nHello again.\r\n")  # now it is in IDLE
-        wait_until("the second mail to be put away", lambda: len(mailbox.folder("Caseproof")) == 2, 30)
+        wait_until("the second mail to be put away", lambda: len(mailbox.folder("Caseproof")) == 2, 60)
         process.send_signal(signal.SIGTERM)
-        process.wait(30)  # an IDLE lasts for minutes
+        process.wait(60)  # an IDLE lasts for minutes
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
     with services.store.reading() as uow:
         assert [row.place for row in uow.messages.to_look_at(9)] == [Disposition.UNMATCHED] * 2
     assert mailbox.password not in log.read_text()

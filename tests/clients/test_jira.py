@@ -22,6 +22,7 @@ from sandbox.farm_http import Asked
 from sandbox.jira import EMAIL, ME, PROJECT, TOKEN, JiraSimulator
 from sandbox.provider import Bad, Kind, running
 from tests.support.described import not_as_described
+from tests.support.lost_answers import LOST
 from tests.support.specs import spec
 
 KEY = "SC-000001/development/12"
@@ -122,8 +123,8 @@ def test_an_issue_that_the_search_leaves_out_between_others_is_found_too(here: H
 @pytest.mark.parametrize("kind", ["drop", "hang after"])
 def test_a_creation_whose_answer_is_lost_is_found_and_not_repeated(here: Here, kind: Kind) -> None:
     here.jira.lag = 600
-    here.jira.bad = [Bad(kind, "POST /rest/api/3/issue", 1, value=1.0)]
-    ticket = here.another(read_seconds=0.3).create(KEY, "subject", "body")
+    here.jira.bad = [Bad(kind, "POST /rest/api/3/issue", 1, value=30)]
+    ticket = here.another(read_seconds=LOST[kind]).create(KEY, "subject", "body")
     assert [one.id for one in here.jira.of(LABEL)] == [ticket.id]
     assert here.another().create(KEY, "subject", "body").id == ticket.id
     assert here.slept == [0.5], "it looks a moment later"
@@ -201,8 +202,8 @@ def test_what_is_answered_as_done_and_is_not_is_an_error(here: Here) -> None:
 @pytest.mark.parametrize("kind", ["drop", "hang after"])
 def test_a_change_whose_answer_is_lost_counts_once_where_it_took_effect(here: Here, kind: Kind) -> None:
     number = here.made()
-    desk = here.another(read_seconds=0.3)
-    here.jira.bad = [Bad(kind, f"POST /rest/api/3/issue/{number}/{what}", 1, value=0.6)
+    desk = here.another(read_seconds=LOST[kind])
+    here.jira.bad = [Bad(kind, f"POST /rest/api/3/issue/{number}/{what}", 1, value=30)
                      for what in ("comment", "attachments", "transitions")]  # fmt: skip
     desk.comment(number, "a", "words")
     desk.attach(number, "a.json", b"{}", "application/json")

@@ -16,7 +16,6 @@ import pytest
 
 from caseproof.channels.outbound.mail import (
     DEADLINE_FACTOR,
-    GOODBYE_SECONDS,
     Delivery,
     MailAccount,
     MailDown,
@@ -34,7 +33,9 @@ MESSAGE = (
 SENDER = "Caseproof <cases@example.com>"
 SHOP = "shop@example.com"
 TIMEOUT = 0.4
-LIMIT = TIMEOUT * DEADLINE_FACTOR + GOODBYE_SECONDS + 2
+REACHED = 1.0
+"""A time-out in which what comes before the silence is said, also on a slow machine."""
+LIMIT = 60.0
 
 
 def account(port: int, host: str = "127.0.0.1", **more: object) -> MailAccount:
@@ -42,7 +43,7 @@ def account(port: int, host: str = "127.0.0.1", **more: object) -> MailAccount:
         "security": "plain",
         "username": None,
         "password": "",
-        "timeout_seconds": 10,
+        "timeout_seconds": 120,
     }
     return MailAccount(host=host, port=port, **(options | more))  # type: ignore[arg-type]
 
@@ -55,7 +56,7 @@ def post(where: MailAccount, message: bytes = MESSAGE, to: tuple[str, ...] = (SH
 def server(talk: Callable[[socket.socket], None]) -> Iterator[int]:
     """A server of one connection that says whatever ``talk`` says; yields its port."""
     listener = socket.create_server(("127.0.0.1", 0))
-    listener.settimeout(30)
+    listener.settimeout(120)
     held: list[socket.socket] = []
 
     def serve() -> None:
@@ -64,7 +65,7 @@ def server(talk: Callable[[socket.socket], None]) -> Iterator[int]:
         except OSError:
             return
         held.append(connection)
-        connection.settimeout(30)
+        connection.settimeout(120)
         with suppress(OSError):  # the client hung up, which is what some of these tests are about
             talk(connection)
 
@@ -76,7 +77,7 @@ def server(talk: Callable[[socket.socket], None]) -> Iterator[int]:
         listener.close()
         for connection in held:
             connection.close()
-        thread.join(10)
+        thread.join(60)
 
 
 def conversation(connection: socket.socket, answers: dict[str, str], after_data: Callable[[], None]) -> None:
@@ -102,7 +103,7 @@ def wait_for_hang_up(connection: socket.socket) -> None:
 def test_exactly_the_given_bytes_arrive_also_lines_that_start_with_a_dot(tmp_path: Path) -> None:
     with Mailbox(tmp_path) as mailbox:
         delivery = post(account(mailbox.port))
-        [kept] = mailbox.wait_for(1, seconds=30)
+        [kept] = mailbox.wait_for(1, seconds=60)
     assert delivery == Delivery(accepted=(SHOP,), refused={})
     assert kept.raw == MESSAGE
     assert (kept.mail_from, kept.rcpt_tos) == ("cases@example.com", (SHOP,))
@@ -116,7 +117,7 @@ def test_a_message_that_is_sent_again_keeps_its_message_id_and_its_content() -> 
             post(account(mailbox.port))
         assert mailbox.messages == []
         post(account(mailbox.port))
-        [kept] = mailbox.wait_for(1, seconds=30)
+        [kept] = mailbox.wait_for(1, seconds=60)
     assert not caught.value.maybe_sent
     assert "451" in caught.value.problem
     assert kept.raw == MESSAGE
@@ -126,7 +127,7 @@ def test_a_message_that_is_sent_again_keeps_its_message_id_and_its_content() -> 
 def test_one_refused_recipient_of_three_is_named_and_the_others_get_the_message() -> None:
     with Mailbox(refuse={"gone@example.com"}) as mailbox:
         delivery = post(account(mailbox.port), to=("one@example.com", "gone@example.com", "two@example.com"))
-        [kept] = mailbox.wait_for(1, seconds=30)
+        [kept] = mailbox.wait_for(1, seconds=60)
     assert delivery.accepted == ("one@example.com", "two@example.com")
     assert delivery.refused == {"gone@example.com": "550 5.1.1 No such mailbox here"}
     assert kept.rcpt_tos == delivery.accepted
@@ -175,7 +176,7 @@ def test_a_refused_sender_names_the_policy_entry() -> None:
 def test_a_login_reaches_the_server_and_the_right_one_is_let_in() -> None:
     with Mailbox(login=("cases", "right")) as mailbox:
         post(account(mailbox.port, username="cases", password="right"))
-        assert len(mailbox.wait_for(1, seconds=30)) == 1
+        assert len(mailbox.wait_for(1, seconds=60)) == 1
 
 
 def test_a_wrong_login_is_refused_and_the_password_is_not_told() -> None:
@@ -210,13 +211,13 @@ def test_the_password_stays_out_of_the_accounts_text() -> None:
 def test_starttls_and_a_login_inside_it_work(tls: ssl.SSLContext) -> None:
     with Mailbox(tls=tls, login=("cases", "right")) as mailbox:
         post(account(mailbox.port, security="starttls", verify=False, username="cases", password="right"))
-        assert [kept.raw for kept in mailbox.wait_for(1, seconds=30)] == [MESSAGE]
+        assert [kept.raw for kept in mailbox.wait_for(1, seconds=60)] == [MESSAGE]
 
 
 def test_tls_from_the_first_byte_works(tls: ssl.SSLContext) -> None:
     with Mailbox(tls=tls, tls_at_once=True) as mailbox:
         post(account(mailbox.port, security="ssl", verify=False))
-        assert [kept.raw for kept in mailbox.wait_for(1, seconds=30)] == [MESSAGE]
+        assert [kept.raw for kept in mailbox.wait_for(1, seconds=60)] == [MESSAGE]
 
 
 @pytest.mark.parametrize("security", ["starttls", "ssl"])
@@ -268,7 +269,7 @@ def test_a_server_that_hangs_after_the_connect_is_left_after_the_time_out(securi
 
 def drip(connection: socket.socket, what: bytes, over: threading.Event) -> None:
     """Send one byte again and again, each sooner than the time-out, until the client has gone."""
-    while not over.wait(TIMEOUT / 8):
+    while not over.wait(0.05):
         connection.sendall(what)
 
 
@@ -285,14 +286,15 @@ def test_a_server_that_drips_is_left_at_the_deadline(where: str) -> None:
         else:
             conversation(connection, {}, lambda: drip(connection, b"2", over))
 
+    seconds = TIMEOUT if where == "TLS" else REACHED
     began = time.monotonic()
     with server(dripping) as port:
         with pytest.raises(MailDown) as caught:
-            post(account(port, security="ssl" if where == "TLS" else "plain", timeout_seconds=TIMEOUT))
+            post(account(port, security="ssl" if where == "TLS" else "plain", timeout_seconds=seconds))
         took = time.monotonic() - began
         over.set()
     # A TLS handshake keeps to its time-out as a whole; single reads do not, and only the deadline ends those.
-    assert (TIMEOUT if where == "TLS" else TIMEOUT * DEADLINE_FACTOR) <= took < LIMIT
+    assert (seconds if where == "TLS" else seconds * DEADLINE_FACTOR) <= took < LIMIT
     assert ("did not answer" if where == "TLS" else "not through after") in caught.value.problem
     assert caught.value.maybe_sent == (where == "final answer")
 
@@ -311,7 +313,7 @@ def test_a_time_out_after_the_message_was_handed_over_says_that_it_may_have_been
         server(silent) as port,
         pytest.raises(MailDown, match="whether the message was sent is unknown") as caught,
     ):
-        post(account(port, timeout_seconds=TIMEOUT))
+        post(account(port, timeout_seconds=REACHED))
     assert caught.value.maybe_sent
     assert "same Message-ID" in caught.value.next_action
 
@@ -349,7 +351,7 @@ def test_a_failing_quit_after_acceptance_is_a_success(hangs: bool) -> None:
     began = time.monotonic()
     with server(rude) as port:
         assert post(account(port)).accepted == (SHOP,)
-    assert time.monotonic() - began < GOODBYE_SECONDS + 5
+    assert time.monotonic() - began < LIMIT
 
 
 def test_a_host_name_that_does_not_exist_is_worth_another_try() -> None:
@@ -360,7 +362,7 @@ def test_a_host_name_that_does_not_exist_is_worth_another_try() -> None:
 def test_an_address_outside_ascii_goes_out_where_the_server_can_carry_it() -> None:
     with Mailbox() as mailbox:
         assert post(account(mailbox.port), to=("b\u00fccher@example.com",)).refused == {}
-        [kept] = mailbox.wait_for(1, seconds=30)
+        [kept] = mailbox.wait_for(1, seconds=60)
     assert kept.rcpt_tos == ("b\u00fccher@example.com",)
 
 
@@ -369,7 +371,7 @@ def test_an_address_outside_ascii_is_refused_clearly_where_the_server_cannot_car
         delivery = post(account(mailbox.port), to=("b\u00fccher@example.com", SHOP))
         with pytest.raises(MailRefused, match="SMTPUTF8"):
             post(account(mailbox.port), MESSAGE.replace(b"A notice", "B\u00fccher".encode()))
-        assert len(mailbox.wait_for(1, seconds=30)) == 1
+        assert len(mailbox.wait_for(1, seconds=60)) == 1
     assert delivery.accepted == (SHOP,)
     assert "SMTPUTF8" in delivery.refused["b\u00fccher@example.com"]
 
@@ -377,7 +379,7 @@ def test_an_address_outside_ascii_is_refused_clearly_where_the_server_cannot_car
 def test_a_domain_outside_ascii_travels_in_its_dns_form() -> None:
     with Mailbox(utf8=False) as mailbox:
         assert post(account(mailbox.port), to=("shop@b\u00fccher.example",)).accepted == ("shop@b\u00fccher.example",)
-        [kept] = mailbox.wait_for(1, seconds=30)
+        [kept] = mailbox.wait_for(1, seconds=60)
     assert kept.rcpt_tos == ("shop@xn--bcher-kva.example",)
 
 
@@ -427,7 +429,7 @@ def test_the_mailbox_runs_by_itself_until_it_is_told_to_end(tmp_path: Path) -> N
             port = int(process.stdout.readline().split(",")[0].rpartition(":")[2])
             post(account(port))
             process.terminate()
-            assert process.wait(timeout=20) == 0
+            assert process.wait(timeout=60) == 0
         finally:
             process.kill()
     assert [file.read_bytes() for file in tmp_path.glob("*.eml")] == [MESSAGE]

@@ -169,7 +169,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         process.wait_until_ready("the marketplace", healthy, seconds=60)
         yield address
         os.kill(process.pid, signal.SIGTERM)
-        process.wait(15)
+        process.wait(60)
     finally:
         process.stop()
 

@@ -23,6 +23,7 @@ from caseproof.desks.rt_wire import LARGEST_FILE, RtAccount
 from caseproof.domain.errors import BadInput
 from sandbox.provider import Bad, Kind, running
 from sandbox.rt import ELSEWHERE, FIELD, NUMBER, PASSWORD, QUEUE, RAISED, TOKEN, USER, RtSimulator
+from tests.support.lost_answers import LOST
 from tests.support.request_tracker import BARE, NARROW, RIGHTS
 from tests.support.rt_desks import RTS, request_tracker_of
 
@@ -177,8 +178,8 @@ def test_without_the_field_in_the_queue_nothing_is_made(here: MadeUp) -> None:
 
 @pytest.mark.parametrize("kind", ["drop", "hang after"])
 def test_a_creation_whose_answer_is_lost_is_found_and_not_repeated(here: MadeUp, kind: Kind) -> None:
-    here.rt.bad = [Bad(kind, "POST /REST/2.0/ticket", 1, value=1.0)]
-    ticket = here.another(read_seconds=0.3).create(KEY, "subject", "body")
+    here.rt.bad = [Bad(kind, "POST /REST/2.0/ticket", 1, value=30)]
+    ticket = here.another(read_seconds=LOST[kind]).create(KEY, "subject", "body")
     assert [str(one.id) for one in here.rt.of(KEY)] == [ticket.id]
     assert here.another().create(KEY, "subject", "body").id == ticket.id
     assert here.slept == [0.5], "it looks a moment later"
@@ -218,11 +219,11 @@ def test_what_is_answered_as_done_and_is_not_is_an_error(here: MadeUp) -> None:
 @pytest.mark.parametrize("kind", ["drop", "hang after"])
 def test_a_change_whose_answer_is_lost_counts_once_where_it_took_effect(here: MadeUp, kind: Kind) -> None:
     number = here.made()
-    desk = here.another(read_seconds=0.3)
-    here.rt.bad = [Bad(kind, f"{how} /REST/2.0/ticket/{number}", 1, value=0.6) for how in ("POST", "PUT")]
+    desk = here.another(read_seconds=LOST[kind])
+    here.rt.bad = [Bad(kind, f"{how} /REST/2.0/ticket/{number}", 1, value=30) for how in ("POST", "PUT")]
     desk.comment(number, "a", "words")
     desk.set_status(number, CLOSED)
-    here.rt.bad = [Bad(kind, f"POST /REST/2.0/ticket/{number}", 1, value=0.6)]
+    here.rt.bad = [Bad(kind, f"POST /REST/2.0/ticket/{number}", 1, value=30)]
     desk.attach(number, "a.json", b"{}", "application/json")
     assert [one.text for one in desk.comments(number)] == ["words", "a.json"]
     assert (desk.ticket(number).status, here.calls(" /REST/2.0/ticket/1/comment"), here.calls("PUT")) == (CLOSED, 2, 1)

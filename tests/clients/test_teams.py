@@ -14,6 +14,7 @@ from caseproof.domain.errors import BadInput
 from caseproof.up.processes import free_port
 from sandbox.provider import Bad, Kind, running
 from sandbox.teams import PATH, QUERY, Teams
+from tests.support.lost_answers import LOST
 
 CARD = Card("Emergency", "The store is down", facts=[("Case", "SC-000123")])
 
@@ -24,7 +25,7 @@ def teams() -> Iterator[tuple[Teams, str]]:
         yield teams, f"{url}{PATH}?{QUERY}"
 
 
-def webhook(url: str, waits: list[float] | None = None, seconds: float = 5) -> TeamsWebhook:
+def webhook(url: str, waits: list[float] | None = None, seconds: float = 30) -> TeamsWebhook:
     return TeamsWebhook(
         TeamsHook("support", url, read_seconds=seconds), sleep=(waits if waits is not None else []).append
     )
@@ -40,9 +41,9 @@ def test_a_card_arrives_and_the_address_with_its_signature_is_sent_letter_by_let
 @pytest.mark.parametrize("kind", ["too many", "broken", "hang", "drop"])
 def test_a_card_that_teams_may_not_have_posted_is_handed_over_again(teams: tuple[Teams, str], kind: Kind) -> None:
     sees, url = teams
-    sees.bad = [Bad(kind, times=2, value=1)]
+    sees.bad = [Bad(kind, times=2, value=1 if kind == "too many" else 30)]
     waits: list[float] = []
-    webhook(url, waits, seconds=0.2).post(CARD)
+    webhook(url, waits, seconds=LOST.get(kind, 30)).post(CARD)
     assert len(sees.asked) == 3
     assert len(sees.cards) == (3 if kind == "drop" else 1)
     assert waits == ([1, 1] if kind == "too many" else [0.5, 1])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -20,10 +19,11 @@ from caseproof.channels.voice.pages import MOST_TURNS, Choice, VoiceAlert, askin
 from caseproof.channels.voice.progress import CallState, Outcome
 from caseproof.channels.voice.twilio import TwilioAccount, TwilioVoice
 from caseproof.domain.errors import BadInput
-from caseproof.up.processes import free_port
+from caseproof.up.processes import free_port, wait_until
 from sandbox.provider import Bad, Kind, running
 from sandbox.telephones import ACCOUNT, TOKEN, Person, Telephones
 from tests.support.answering import Answering
+from tests.support.lost_answers import LOST
 from tests.support.specs import spec
 
 FIRST, SECOND, THIRD, OURS = "+442079460001", "+442079460002", "+442079460003", "+442079460009"
@@ -36,14 +36,17 @@ def now() -> datetime:
 
 
 class World:
-    """Telephones, an app that answers them, and accounts that call: the first one's telephones are ``telephones``."""
+    """Telephones, an app that answers them, and accounts that call: the first one's telephones are ``telephones``.
+
+    ``seconds`` is how long the first account waits for an answer.
+    """
 
     def __init__(self, stack: ExitStack, people: dict[str, Sequence[Person]], seconds: float) -> None:
         self.telephones, url = stack.enter_context(running(Telephones(people)))
         self.others, other_url = stack.enter_context(running(Telephones(people, account=OTHER)))
         made = [
             TwilioAccount("main", ACCOUNT, TOKEN, OURS, url, seconds),
-            TwilioAccount("second", OTHER, TOKEN, OURS, other_url, seconds),
+            TwilioAccount("second", OTHER, TOKEN, OURS, other_url, 30),
         ]
         self.first, self.second = (TwilioVoice(one) for one in made)
         self.accounts = VoiceAccounts([self.first, self.second])
@@ -62,7 +65,7 @@ class World:
 
 
 @contextmanager
-def world(seconds: float = 5, **people: Sequence[Person]) -> Iterator[World]:
+def world(seconds: float = 30, **people: Sequence[Person]) -> Iterator[World]:
     numbers = {"first": FIRST, "second": SECOND, "third": THIRD}
     with ExitStack() as stack:
         yield World(stack, {numbers[who]: calls for who, calls in people.items()}, seconds)
@@ -136,10 +139,7 @@ def test_who_answers_hears_the_problem_also_while_our_own_pages_cannot_be_reache
         call = here.app.call(FIRST)
         dead = f"http://127.0.0.1:{free_port()}"
         placed = here.first.place(replace(call, page=asking(ALERT, f"{dead}/page"), status_url=f"{dead}/s"), now())
-        for _ in range(200):
-            if here.accounts.state(placed) is CallState.FAILED:
-                break
-            threading.Event().wait(0.01)
+        wait_until("the call to fail", lambda: here.accounts.state(placed) is CallState.FAILED, 60, every=0.01)
         (made,) = here.telephones.calls
     assert "no food can be ordered" in made.said[0]
     assert (made.pressed, made.status) == (["1"], "failed")
@@ -177,12 +177,12 @@ def test_a_forged_call_back_is_refused_and_a_replayed_one_does_nothing_new() -> 
 
 @pytest.mark.parametrize("kind", ["drop", "hang after", "nonsense"])
 def test_a_call_whose_answer_was_lost_is_found_and_nobody_is_called_twice(kind: Kind) -> None:
-    with world(0.3, first=[Person(presses=["1"])]) as here:
+    with world(LOST.get(kind, 30), first=[Person(presses=["1"])]) as here:
         lost = here.first.place(here.app.call(FIRST), now())  # an earlier call to the same telephone
         here.app.follow(lost)
         here.app.outcome(lost)
         effect: Kind = "drop" if kind == "nonsense" else kind
-        here.telephones.bad = [Bad(effect, "POST", times=1, value=2)]
+        here.telephones.bad = [Bad(effect, "POST", times=1, value=600)]
         placed = here.accounts.place(here.app.call(FIRST), now(), known=[lost.call])
         assert (placed.account, placed.found) == (ACCOUNT, True)
         assert placed.call != lost.call
@@ -191,7 +191,7 @@ def test_a_call_whose_answer_was_lost_is_found_and_nobody_is_called_twice(kind: 
 
 def test_where_it_stays_unknown_whether_the_first_account_calls_the_second_does() -> None:
     with world(0.2, first=[Person(presses=["1"])]) as here:
-        here.telephones.bad = [Bad("hang", value=2)]
+        here.telephones.bad = [Bad("hang", value=600)]
         with pytest.raises(ChannelDown) as down:
             here.first.place(here.app.call(FIRST), now())
         assert down.value.maybe_done
@@ -213,13 +213,13 @@ def test_a_list_that_is_refused_says_nothing_about_whether_somebody_is_called() 
 @pytest.mark.parametrize(("kind", "maybe"), [("too many", False), ("broken", True), ("nonsense", True)])
 def test_a_second_account_calls_where_the_first_fails(kind: Kind, maybe: bool) -> None:
     with world(first=[Person(presses=["1"])]) as here:
-        here.telephones.bad = [Bad(kind, value=30)]
+        here.telephones.bad = [Bad(kind, value=600)]
         started = time.monotonic()
         with pytest.raises(ChannelDown) as down:
             here.first.place(here.app.call(FIRST), now())
         assert down.value.maybe_done is maybe
         assert here.accounts.place(here.app.call(FIRST), now()).account == OTHER
-        assert time.monotonic() - started < 3  # nobody waits for half a minute because a provider wants to
+        assert time.monotonic() - started < 30  # nobody waits for ten minutes because a provider wants to
 
 
 def test_a_call_that_was_taken_and_never_rings_is_seen_and_the_other_account_is_named() -> None:
@@ -234,12 +234,7 @@ def test_a_provider_without_call_backs_is_read_back() -> None:
     with world(first=[Person("no answer")]) as here:
         here.telephones.bad = [Bad("deaf")]
         placed = here.accounts.place(here.app.call(FIRST), now())
-        ended = threading.Event()
-        for _ in range(200):
-            if here.accounts.state(placed) is CallState.NO_ANSWER:
-                break
-            ended.wait(0.01)
-        assert here.accounts.state(placed) is CallState.NO_ANSWER
+        wait_until("it to ring out", lambda: here.accounts.state(placed) is CallState.NO_ANSWER, 60, every=0.01)
 
 
 def test_both_accounts_down_say_what_each_answered_and_no_secret(caplog: pytest.LogCaptureFixture) -> None:

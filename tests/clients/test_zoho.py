@@ -25,6 +25,7 @@ from sandbox.provider import Bad, Kind, running
 from sandbox.zoho import CLIENT, CONTACT, DEPARTMENT, EMAIL, ORGANISATION, REFRESH, SECRET, ZohoSimulator
 from tests.support.described import not_as_described
 from tests.support.loopback import Loopback
+from tests.support.lost_answers import LOST
 from tests.support.specs import spec
 
 KEY = "JF-000001"
@@ -113,8 +114,8 @@ def test_a_ticket_that_the_search_does_not_know_yet_is_found_among_the_newest(he
 @pytest.mark.parametrize("kind", ["drop", "hang after"])
 def test_a_creation_whose_answer_is_lost_is_found_and_not_repeated(here: Here, kind: Kind) -> None:
     here.zoho.lag = 600
-    here.zoho.bad = [Bad(kind, "POST /api/v1/tickets", 1, value=1.0)]
-    ticket = here.another(read_seconds=0.3).create(KEY, "subject", "body")
+    here.zoho.bad = [Bad(kind, "POST /api/v1/tickets", 1, value=30)]
+    ticket = here.another(read_seconds=LOST[kind]).create(KEY, "subject", "body")
     assert [one.id for one in here.zoho.of(KEY)] == [ticket.id]
     assert here.another().create(KEY, "subject", "body").id == ticket.id
 
@@ -433,7 +434,7 @@ def test_a_process_that_dies_gives_its_turn_back(here: Here) -> None:
     desk.find("x")
     hold = context.Process(target=_take_and_die, args=(here.home,))
     hold.start()
-    hold.join(10)
+    hold.join(60)
     assert desk.find("x") is None
 
 

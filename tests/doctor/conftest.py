@@ -54,6 +54,7 @@ from sandbox.telephones import CALLER, TOKEN, Telephones
 from sandbox.world import World
 from tests.doctor.front import Front
 from tests.support.histories import Plan, Teller, tell
+from tests.support.patient_doctor import be_patient
 
 POOL, EMERGENCY_POOL = "caseproof", "caseproof-emergency"
 LEAD, VOICES, TEAMS = "+442079460123", ("doctor-voice", "doctor-second-voice"), "doctor-teams"
@@ -66,7 +67,7 @@ team: [operator, team lead]
 desk: {DESK}
 mail:
   account: {MAIL}
-  timeout_seconds: 3
+  timeout_seconds: 30
 answers:
   mailbox: {INBOX}
 on_call:
@@ -204,6 +205,7 @@ def house(standing_house: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ho
     """The healthy installation, as the one that this process belongs to; what a test spoils is mended after it."""
     for name in [name for name in os.environ if name.startswith("CASEPROOF_")]:
         monkeypatch.delenv(name)
+    be_patient(monkeypatch.setattr)
     standing_house.beat()
     _register_everybody(standing_house)
     ours = {PREFECT_API_URL: f"{standing_house.prefect.url}/api", PREFECT_API_AUTH_STRING: GUARD}
@@ -225,10 +227,10 @@ def _web(home: Path) -> Iterator[Front]:
         server = uvicorn.Server(uvicorn.Config(create_app(services), log_level="warning", access_log=False))
         thread = Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
-        wait_until("the web app", lambda: server.started, 30, every=0.05)
+        wait_until("the web app", lambda: server.started, 60, every=0.05)
         yield front
         server.should_exit = True
-        thread.join(10)
+        thread.join(60)
 
 
 def _write_cases(services: Services) -> None:
@@ -281,7 +283,7 @@ def _deploy(house: House) -> None:
     command = ["-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(shipped("prefect.yaml"))]
     subprocess.run(
         [sys.executable, *command], cwd=house.home, env=house.server.env(), check=True, capture_output=True,
-        timeout=120, stdin=subprocess.DEVNULL,
+        timeout=240, stdin=subprocess.DEVNULL,
     )  # fmt: skip
 
 

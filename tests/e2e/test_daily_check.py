@@ -106,7 +106,7 @@ class Place:
 @contextmanager
 def set_up(server: PrefectServer, api_url: str) -> Iterator[None]:
     """Caseproof's flows, desk and platform on a server, where no worker runs them; what is made of it goes again."""
-    wait_until("the work pools", lambda: all(map(server.api.ensure_pool, (POOL, EMERGENCY_POOL))), 30)
+    wait_until("the work pools", lambda: all(map(server.api.ensure_pool, (POOL, EMERGENCY_POOL))), 60)
     command = deploy_command(str(ROOT / "prefect.yaml"))
     subprocess.run(command, env=server.env(), cwd=ROOT, check=True, capture_output=True)
     with temporary_settings({PREFECT_API_URL: server.api_url}):

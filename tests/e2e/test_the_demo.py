@@ -119,7 +119,7 @@ def a_case_of_ones_own(facts: dict[str, Any], env: dict[str, str]) -> str:
     page = f"{facts['urls']['job_service']}/jobs/stock-feed/toy-store"
     for does in ("break", "run"):
         httpx.post(page, data={"does": does}, follow_redirects=True, trust_env=False).raise_for_status()
-    wait_until("the run to break", lambda: "<td>Broken</td>" in _page(page).text, 30)
+    wait_until("the run to break", lambda: "<td>Broken</td>" in _page(page).text, 60)
     checked = subprocess.run(
         [sys.executable, "-m", "caseproof.cli", "check", "--json"], env=env, capture_output=True, text=True,
         timeout=120, check=False, stdin=subprocess.DEVNULL,

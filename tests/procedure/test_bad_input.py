@@ -162,7 +162,7 @@ def test_with_a_real_mail_server_the_kept_notice_is_the_one_that_arrived(world: 
         world.register("Shop A", "second@shop-a.example.com")
         world.send = real_sender(mailbox.port)
         world.walk(ref, until="tell")
-        [message] = mailbox.wait_for(1, seconds=30)
+        [message] = mailbox.wait_for(1, seconds=60)
     fact = world.case(ref).notice
     assert message.raw.rstrip(b"\r\n") == world.vault.read(fact["evidence"]).rstrip(b"\r\n")
     assert message.rcpt_tos == (CONTACT,)

@@ -162,7 +162,7 @@ def test_the_bulk_stop_and_the_cases_own_runs_at_once_stop_each_job_once(world: 
         thread.start()
     bulk_stop(world, again(world, wanted))
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     bulk_stop(world, again(world, wanted))
     assert all(world.kinds(ref) == [Kind.OPENED, Kind.STOPPED] for ref in refs)
     assert stops(world) == {target.job.id: 1 for target in wanted}
@@ -181,7 +181,7 @@ def test_two_bulk_stops_of_one_platform_at_once_one_works_and_one_says_so(world:
     with check_lock(world.services.settings, "jobs"):
         thread = threading.Thread(target=second)
         thread.start()
-        thread.join(30)
+        thread.join(60)
         assert outcomes(bulk_stop(world, targets(some))) == ["stopped"] * 2
     assert "A check of jobs is at work already" in str(other[0])
     assert len(rows(world)) == 2

@@ -298,6 +298,6 @@ def test_two_threads_of_one_process_are_two_checks(farm: World) -> None:
     with check_lock(farm.services.settings, "jobs"), check_lock(farm.services.settings, "jobs"):
         thread = threading.Thread(target=second)
         thread.start()
-        thread.join(30)
+        thread.join(60)
     assert refused.is_set()
     assert not locks.is_held(farm.services.settings.home_folder / "checks" / "jobs")

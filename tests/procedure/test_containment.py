@@ -221,14 +221,15 @@ def test_a_case_s_own_run_does_not_wait_for_the_lock_of_the_check(world: World) 
     def check() -> None:
         with check_lock(world.services.settings, "jobs"):
             held.set()
-            over.wait(30)
+            over.wait(120)
 
     thread = threading.Thread(target=check)
     thread.start()
-    assert held.wait(30)
+    assert held.wait(60)
     world.walk(ref, until="contain")
+    assert thread.is_alive(), "it holds the lock yet"
     over.set()
-    thread.join(30)
+    thread.join(60)
     assert world.case(ref).contained.event.kind is Kind.STOPPED
 
 

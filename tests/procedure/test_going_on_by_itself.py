@@ -257,7 +257,7 @@ def test_two_live_runs_of_one_case_decide_once(world: World) -> None:
     ref = told(world)
     says(world, ref)
     offices = [world.process() for _ in range(4)]
-    start = threading.Barrier(len(offices), timeout=10)
+    start = threading.Barrier(len(offices), timeout=60)
 
     def run(number: int) -> bool:
         start.wait()

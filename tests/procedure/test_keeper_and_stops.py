@@ -112,7 +112,7 @@ def test_a_platform_that_hangs_holds_up_neither_another_nor_the_rest_of_the_pass
 
     def hang(_: str) -> None:
         began.set()
-        goes_on.wait(60)
+        goes_on.wait(120)
 
     other.faulty.during = hang
     world.clock.move(days=2)
@@ -144,11 +144,11 @@ def test_j2_a_case_that_somebody_wants_on_a_platform_that_hangs_lets_no_other_jo
 
     def platform(name: str):
         if name == "hung":
-            in_time.append(stopped.wait(4))
+            in_time.append(stopped.wait(60))
             raise PlatformDown("It hangs.", "Wait.")
         return world.platform
 
-    done = keep(world.services, dataclasses.replace(keeper.ports(), platform=platform), patience=0, hung=8)
+    done = keep(world.services, dataclasses.replace(keeper.ports(), platform=platform), patience=0, hung=120)
     assert (done.stopped_again, in_time) == ([waiting], [True])
 
 

@@ -41,7 +41,7 @@ class Killer:
             victim, self.victim = self.victim, None
             self.seen.append(what)
             os.kill(victim.pid, signal.SIGKILL)
-            victim.wait(10)
+            victim.wait(60)
 
 
 class SmallPrefect:
@@ -174,7 +174,7 @@ def test_a_process_killed_between_the_mail_and_its_answer_sends_the_same_message
             world.services.policy,
             ref,
         )
-        second = mailbox.wait_for(1, seconds=30)[-1]
+        second = mailbox.wait_for(1, seconds=60)[-1]
     [first] = killer.seen
     assert (first.content, first.mail_from, tuple(first.rcpt_tos)) == (second.raw, second.mail_from, second.rcpt_tos)
     assert second.parsed["Message-ID"] == world.case(ref).notice["message_id"]

@@ -18,7 +18,7 @@ from tests.support.fakes import Killed
 from tests.support.world import World
 
 KEY = "JF-000001/slow"
-SECONDS = 10
+SECONDS = 60
 
 
 class Time:

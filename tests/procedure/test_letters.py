@@ -276,7 +276,7 @@ def test_a_process_that_dies_between_two_letters_loses_none_and_repeats_only_the
 
 def test_processes_that_tell_at_once_send_each_letter_once(world: World) -> None:
     ref = stopped(world)
-    start = Barrier(3, timeout=10)
+    start = Barrier(3, timeout=60)
 
     def tells() -> None:
         services = world.process(sleep=lambda _: Event().wait(0.01))
@@ -285,7 +285,7 @@ def test_processes_that_tell_at_once_send_each_letter_once(world: World) -> None
 
     with ThreadPoolExecutor(3) as pool:
         for done in [pool.submit(tells) for _ in range(3)]:
-            done.result(timeout=30)
+            done.result(timeout=60)
     assert sorted(to for *_, (to,) in world.mail.taken) == sorted(ALL)
     assert world.count(ref, Kind.NOTICE_SENT) == 1
 

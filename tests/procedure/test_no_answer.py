@@ -219,7 +219,7 @@ def test_a_word_that_arrives_at_the_same_moment_wins(keeper, world, waiting) -> 
         if not looks:
             looks.append(threading.Thread(target=world.confirm, args=(waiting,)))
             looks[0].start()
-            looks[0].join(30)
+            looks[0].join(60)
         return world.clock()
 
     here = world.process(clock=clock)
@@ -266,7 +266,7 @@ def test_two_keepers_at_once_keep_it_paused_once(keeper, world, waiting) -> None
 
     def one() -> bool:
         here = replace(world.process())
-        together.wait(30)
+        together.wait(60)
         return keep_paused(here.ledger, here.policy.keeper, waiting)
 
     with ThreadPoolExecutor(2) as two:

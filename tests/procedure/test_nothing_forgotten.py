@@ -360,7 +360,7 @@ def test_what_left_while_the_list_said_that_it_is_owed_is_not_sent_again(world: 
 def test_two_keepers_at_once_send_it_once(world: World) -> None:
     ref = closed_just_now(world)
     world.clock.move(minutes=3)
-    both = threading.Barrier(2, timeout=10)
+    both = threading.Barrier(2, timeout=60)
 
     def keeps(services: Services) -> Worked:
         hands = Hands(

@@ -23,6 +23,7 @@ from caseproof.procedure.paging.probing import SiteLooks, keep_probe, look_once
 from caseproof.procedure.paging.raising import end_emergency
 from caseproof.procedure.paging.words import tries
 from caseproof.store import StoreDown, Together, UnknownCase
+from caseproof.up.processes import wait_until
 from tests.support.loopback import Loopback
 from tests.support.paged import (
     FIRST,
@@ -98,7 +99,7 @@ def test_what_came_of_tries_is_written_down_although_the_engine_broke_off(it: Em
     def elsewhere() -> None:
         beside = threading.Thread(target=jobs.finish)
         beside.start()
-        beside.join(10)
+        beside.join(60)
 
     def breaks(*_: object) -> bool:
         if when == "before":
@@ -128,7 +129,7 @@ def test_what_came_of_tries_is_written_down_later_where_the_store_is_away_as_the
         if len(later) == 1:
             beside = threading.Thread(target=jobs.finish)
             beside.start()
-            beside.join(10)
+            beside.join(60)
             away.extend(StoreDown("It is away.", "Wait.") for _ in range(4))
             raise MemoryError
         return False
@@ -143,7 +144,7 @@ def test_what_came_of_tries_is_written_down_later_where_the_store_is_away_as_the
 def test_a_channel_that_hangs_and_one_that_fails_delay_none(it: Emergency) -> None:
     """Real threads: mail hangs, Teams fails at once, and the call is made and answered all the same."""
     ref, hangs, answered = it.raised(), threading.Event(), threading.Event()
-    it.mail.fails.append(lambda: (hangs.wait(20), None)[1])
+    it.mail.fails.append(lambda: (hangs.wait(120), None)[1])
     it.teams.fails.append(DOWN)
 
     def answers(_: Ring) -> Rung:
@@ -153,11 +154,8 @@ def test_a_channel_that_hangs_and_one_that_fails_delay_none(it: Emergency) -> No
     it.phones.script[FIRST] = [answers]
     pager = it.pager(start=in_a_thread, wait=threading.Event.wait)
     pager.step(ref)
-    assert answered.wait(10)
-    for _ in range(200):
-        if it.paging(ref).taken:
-            break
-        threading.Event().wait(0.02)
+    assert answered.wait(60)
+    wait_until("somebody to have it", lambda: it.paging(ref).taken, 60, every=0.02)
     assert it.paging(ref).taken.by == FIRST
     assert it.mail.sent == []
     hangs.set()
@@ -445,5 +443,5 @@ def test_looks_wait_for_nobody_and_one_that_fails_keeps_no_other_from_it() -> No
     looks = SiteLooks(look, after_seconds=0)
     for ref in ("first", "second", "last"):
         looks(ref)
-    assert done.wait(5)
+    assert done.wait(60)
     assert sorted(looked) == ["first", "last", "second"]

@@ -39,7 +39,7 @@ class Watched(Emergency):
     def _run_here(self, thread: threading.Thread) -> None:
         self.runs += 1
         thread.start()
-        thread.join(20)
+        thread.join(60)
 
 
 @pytest.fixture
@@ -226,7 +226,7 @@ def test_a_thread_that_ended_in_whatever_way_sees_to_nothing_and_the_next_look_b
         begun.append(thread)
         thread.run = lambda: None  # type: ignore[method-assign]
         thread.start()
-        thread.join(20)
+        thread.join(60)
 
     it.raised()
     watch = PagingWatch(it.store, it.clock, it.pager, it.said.append, ends_at_once)
@@ -271,15 +271,15 @@ def test_where_a_site_cannot_be_looked_at_the_engine_goes_on_with_all_that_it_se
 
 
 def test_an_engine_that_waits_is_told_by_the_next_look_what_another_process_wrote(it: Watched) -> None:
-    """Real threads: it would look by itself after ten seconds only."""
+    """Real threads: it would look by itself after ten minutes only."""
     rung_out = threading.Event()
-    it.phones.script[FIRST] = [lambda _: (rung_out.wait(10), Rung(Outcome.NO_ANSWER))[1]]
+    it.phones.script[FIRST] = [lambda _: (rung_out.wait(120), Rung(Outcome.NO_ANSWER))[1]]
     ref = it.raised()
-    real = {"start": in_a_thread, "wait": threading.Event.wait}
+    real = {"start": in_a_thread, "wait": threading.Event.wait, "look": 600.0}
     watch = PagingWatch(it.store, it.clock, lambda: it.pager(**real), it.said.append)
     watch.look()
-    wait_until("the first mail and call", lambda: it.phones.called and it.mail.news, 5, every=0.01)
+    wait_until("the first mail and call", lambda: it.phones.called and it.mail.news, 60, every=0.01)
     takes(it, ref, SECOND)
-    wait_until("who has it to be told", lambda: watch.look() or "taken" in it.mail.news, 5, every=0.01)
-    wait_until("the call that rings to be ended", lambda: it.phones.hung_up == [FIRST], 5, every=0.01)
+    wait_until("who has it to be told", lambda: watch.look() or "taken" in it.mail.news, 60, every=0.01)
+    wait_until("the call that rings to be ended", lambda: it.phones.hung_up == [FIRST], 60, every=0.01)
     rung_out.set()

@@ -151,7 +151,7 @@ def test_a_platform_that_hangs_holds_up_no_other(world) -> None:
 
     def platform(name: str):
         if name == "slow":
-            answers.wait(20)
+            answers.wait(120)
         return world.platform
 
     for name, job in (("slow", JOB), ("jobs", "offers/feed-q")):

@@ -152,14 +152,14 @@ def test_a_pass_that_dies_at_any_write_to_the_store_is_finished_by_the_next_one(
 
 
 def both(*acts: Callable[[], Any]) -> list[Any]:
-    start = Barrier(len(acts), timeout=10)
+    start = Barrier(len(acts), timeout=60)
 
     def run(act: Callable[[], Any]) -> Any:
         start.wait()
         return act()
 
     with ThreadPoolExecutor(len(acts)) as pool:
-        return [future.result(timeout=30) for future in [pool.submit(run, act) for act in acts]]
+        return [future.result(timeout=60) for future in [pool.submit(run, act) for act in acts]]
 
 
 def test_two_who_take_in_one_mail_at_once_write_it_down_once(make: Callable[[], tuple[World, str, bytes]]) -> None:

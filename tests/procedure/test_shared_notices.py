@@ -298,7 +298,7 @@ def test_a_case_that_a_reviewer_sent_back_does_not_say_that_its_job_failed_again
 def test_two_cases_that_tell_at_once_send_one_mail(world: World) -> None:
     refs = opens(world, *JOBS)
     stop(world, refs)
-    start = threading.Barrier(len(refs), timeout=10)
+    start = threading.Barrier(len(refs), timeout=60)
 
     def tells(ref: str) -> Case:
         services = world.process(sleep=lambda _: threading.Event().wait(0.01))
@@ -404,7 +404,7 @@ def test_many_who_send_at_once_each_get_a_turn_of_their_own(world: World) -> Non
     services = world.process(sleep=waits.append)  # nobody's clock moves: all want to send at the same moment
     with ThreadPoolExecutor(8) as pool:
         for done in [pool.submit(sends(world, services), b"x", "a@example.com", ["b@example.com"]) for _ in range(12)]:
-            done.result(timeout=10)
+            done.result(timeout=60)
     assert [round(wait) for wait in sorted(waits)] == list(range(12))
 
 

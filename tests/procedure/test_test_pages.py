@@ -280,15 +280,15 @@ def test_of_two_processes_one_sends(house: House) -> None:
     def other() -> None:
         locks.hold(lock)
         took.set()
-        done.wait(10)
+        done.wait(60)
         locks.let_go(lock)
 
     thread = threading.Thread(target=other)
     thread.start()
-    took.wait(10)
+    assert took.wait(60)
     assert house.send() == []
     done.set()
-    thread.join(10)
+    thread.join(60)
     assert len(house.send()) == 3
 
 

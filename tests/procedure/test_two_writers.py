@@ -21,7 +21,7 @@ from caseproof.procedure.core.services import Services
 from tests.support.world import CONTACT, DECIDER, JOB, STEPS, WORDS, World
 
 WITH_INTENT = ("contain", "ticket", "tell", "start", "live", "attach", "close", "recover")
-SECONDS = 10
+SECONDS = 60
 
 
 def both(*acts: Callable[[], Any]) -> list[Any]:

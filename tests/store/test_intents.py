@@ -141,7 +141,7 @@ def test_an_intent_is_rolled_back_with_its_unit(store, opened, make, claim):
 
 
 def test_of_many_threads_one_gets_the_intent(claim):
-    meet, standings = threading.Barrier(4, timeout=10), []
+    meet, standings = threading.Barrier(4, timeout=60), []
 
     def one(owner):
         meet.wait()
@@ -151,13 +151,13 @@ def test_of_many_threads_one_gets_the_intent(claim):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert sorted(standings) == ["busy", "busy", "busy", "new"]
 
 
 def test_of_many_threads_one_takes_a_dead_ones_intent_over(claim):
     claim("dead")
-    meet, standings = threading.Barrier(4, timeout=10), []
+    meet, standings = threading.Barrier(4, timeout=60), []
 
     def one(owner):
         meet.wait()
@@ -167,7 +167,7 @@ def test_of_many_threads_one_takes_a_dead_ones_intent_over(claim):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert sorted(standings) == ["busy", "busy", "busy", "taken_over"]
 
 

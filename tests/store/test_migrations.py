@@ -378,7 +378,7 @@ def test_a_migration_that_fails_leaves_nothing_behind(stores):
 def test_many_at_once_migrate_one_new_store(stores, make):
     url = stores.empty()
     several = [Store(url) for _ in range(3)]
-    meet, failures = threading.Barrier(3, timeout=10), []
+    meet, failures = threading.Barrier(3, timeout=60), []
 
     def migrate(store):
         meet.wait()
@@ -391,7 +391,7 @@ def test_many_at_once_migrate_one_new_store(stores, make):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(40)
+        thread.join(60)
     assert failures == []
     with several[0].uow() as uow:
         assert uow.cases.create(make.opened()).ref == "JF-000001"

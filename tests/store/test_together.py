@@ -27,15 +27,15 @@ def all_at_once(store, made, ref):
 
     def holds(_case):
         begun.set()
-        assert ready.wait(10)
+        assert ready.wait(60)
         return []
 
     with ThreadPoolExecutor(8) as pool:
         first = pool.submit(store.change, ref, holds)
-        assert begun.wait(10)
+        assert begun.wait(60)
         asked = []
         yield lambda ref, decide: asked.append(pool.submit(store.change, ref, decide))
-        wait_until("all to wait", lambda: len(store._waiting) == len(asked), 10, every=0.005)
+        wait_until("all to wait", lambda: len(store._waiting) == len(asked), 60, every=0.005)
         ready.set()
         first.result()
         made += [one.exception() or one.result() for one in asked]

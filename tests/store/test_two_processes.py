@@ -33,7 +33,7 @@ def told(stores):
     finally:
         for process in both:
             process.stdin.close()
-            process.wait(20)
+            process.wait(60)
             process.stdout.close()
     return url, answers
 

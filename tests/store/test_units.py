@@ -122,7 +122,7 @@ def test_deciding_must_not_write(store, opened):
 
 
 def test_of_two_threads_that_append_to_one_version_one_wins(store, opened, make):
-    meet, results = threading.Barrier(2, timeout=10), []
+    meet, results = threading.Barrier(2, timeout=60), []
 
     def write():
         case = store.case(opened.ref)
@@ -139,7 +139,7 @@ def test_of_two_threads_that_append_to_one_version_one_wins(store, opened, make)
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert sorted(results) == ["refused", "written"]
     assert store.case(opened.ref).version == 2
 
@@ -153,7 +153,7 @@ def test_many_threads_changing_one_case_lose_nothing(store, opened, make):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert store.case(opened.ref).version == 21
 
 

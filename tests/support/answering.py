@@ -41,7 +41,7 @@ class Answering(VoiceDoor):
             self.calls.setdefault(placed.call, Progress(placed.call, placed.account))
             self._changed.notify_all()
 
-    def outcome(self, placed: Placed, seconds: float = 5) -> Outcome:
+    def outcome(self, placed: Placed, seconds: float = 60) -> Outcome:
         """What came of this call, once it is over."""
         with self._changed:
             done = self._changed.wait_for(lambda: self.calls[placed.call].state.is_over, seconds)

@@ -63,10 +63,10 @@ def proxy_before(api_url: str) -> Iterator[Proxy]:
             headers = {"Content-Type": self.headers.get("Content-Type", "application/json")}
             headers |= {name: self.headers[name] for name in ("Authorization",) if name in self.headers}
             answer = httpx.request(
-                self.command, proxy.behind + self.path, content=body, headers=headers, timeout=30, trust_env=False
+                self.command, proxy.behind + self.path, content=body, headers=headers, timeout=60, trust_env=False
             )
             fatal = proxy.kill_after and self.path.endswith(proxy.kill_after) and answer.is_success
-            if fatal and not proxy.killed.is_set() and kill_the_process_of(proxy.victim.result(30)):
+            if fatal and not proxy.killed.is_set() and kill_the_process_of(proxy.victim.result(60)):
                 proxy.killed.set()
                 self.close_connection = True
                 return  # the effect took place, and nobody is there to hear of it
@@ -90,4 +90,4 @@ def proxy_before(api_url: str) -> Iterator[Proxy]:
     finally:
         server.shutdown()
         server.server_close()
-        thread.join(10)
+        thread.join(60)

@@ -26,13 +26,13 @@ from caseproof.config.policy import Policy
 from caseproof.domain.case import Case
 from caseproof.domain.emergency.due import PagingRules
 from caseproof.domain.emergency.paging import Paging
-from caseproof.domain.emergency.vocabulary import Press
+from caseproof.domain.emergency.vocabulary import Channel, Press
 from caseproof.procedure.core.parts import Ledger, Links
 from caseproof.procedure.paging.answering import Digit, press
 from caseproof.procedure.paging.by_link import Keys
 from caseproof.procedure.paging.calls import CallKey, note, read_call_key
 from caseproof.procedure.paging.engine import Pager
-from caseproof.procedure.paging.ports import Channels, PagingParts, pager_of
+from caseproof.procedure.paging.ports import Channels, PagingParts, lines_of, pager_of
 from caseproof.procedure.paging.raising import raise_emergency, standing
 from caseproof.procedure.paging.trial_answers import hear_test, is_test
 from caseproof.store import Store
@@ -53,18 +53,21 @@ PEOPLE = tuple(
     for place, (name, number) in enumerate(NUMBERS.items())
 )
 QUICK = PagingRules(
-    ring=timedelta(seconds=1), talk=timedelta(seconds=2), between_rounds=timedelta(seconds=0.2),
-    message=timedelta(seconds=2), retry=timedelta(seconds=0.3), silence=timedelta(hours=1),
+    ring=timedelta(seconds=30), talk=timedelta(seconds=60), between_rounds=timedelta(seconds=0.2),
+    message=timedelta(seconds=60), retry=timedelta(seconds=0.3), silence=timedelta(hours=1),
 )  # fmt: skip
+"""What fails is tried again soon; what comes to its end in a moment may take its time on a slow machine."""
+_LOOK_SECONDS = 0.2
+"""How often a provider is asked how far a call is, however long it may ring."""
 
 
 @dataclass
 class PagingWorld:
-    """``people`` is who is at whose telephone, call by call; ``silent_seconds`` how long a provider may hang."""
+    """``people`` is who is at whose telephone, call by call; ``silent_seconds`` how long the first account may hang."""
 
     folder: Path
     people: Mapping[str, Sequence[Person]] = field(default_factory=dict)
-    silent_seconds: float = 2.0
+    silent_seconds: float = 30.0
     roster: Sequence[RosterPerson] = PEOPLE
     rules: PagingRules = QUICK
 
@@ -89,12 +92,12 @@ class PagingWorld:
         )
         self.keep(
             MailAccount(
-                self.mailbox.host, self.mailbox.port, "plain", username=None, password="", timeout_seconds=2
+                self.mailbox.host, self.mailbox.port, "plain", username=None, password="", timeout_seconds=30
             ),
-            TeamsHook("alarm", f"{teams}{PATH}?{QUERY}", read_seconds=self.silent_seconds),
+            TeamsHook("alarm", f"{teams}{PATH}?{QUERY}", read_seconds=30),
             (
                 TwilioAccount("first", ACCOUNT, TOKEN, MAIN, first, self.silent_seconds),
-                TwilioAccount("second", OTHER, TOKEN, MAIN, second, self.silent_seconds),
+                TwilioAccount("second", OTHER, TOKEN, MAIN, second, 30),
             ),
         )  # fmt: skip
         return self
@@ -106,7 +109,10 @@ class PagingWorld:
         keep_channels(self.folder, KeptChannels(*channels))
 
     def pager(self, **other: Any) -> Pager:
-        made = pager_of(self.parts, Channels(self.folder, utc_now), "a test")
+        channels = Channels(self.folder, utc_now)
+        waits = channels.lanes[Channel.CALL].wait
+        lines = lines_of(self.parts, channels, lambda event, seconds: waits(event, min(seconds, _LOOK_SECONDS)))
+        made = replace(pager_of(self.parts, channels, "a test"), lines=lines)
         lanes = {"lanes": {}} if "start" in other else {}
         return replace(made, rules=self.rules, **lanes, **other)
 
@@ -133,7 +139,7 @@ class PagingWorld:
         calls = sorted([*self.phones.calls, *self.others.calls], key=lambda one: one.made)
         return [who.get(one.one("To"), one.one("To")) for one in calls]
 
-    def wait_until(self, what: Callable[[], object], seconds: float = 8.0) -> None:
+    def wait_until(self, what: Callable[[], object], seconds: float = 60.0) -> None:
         """Raises AssertionError where it does not come true in time."""
         ends = time.monotonic() + seconds
         while not what():

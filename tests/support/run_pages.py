@@ -98,7 +98,7 @@ class Platform:
         self.release.set()
         self.server.shutdown()
         self.server.server_close()
-        self.thread.join(10)
+        self.thread.join(60)
 
     def answer(self, to: BaseHTTPRequestHandler) -> None:
         path = to.path.partition("?")[0]

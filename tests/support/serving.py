@@ -20,5 +20,5 @@ def serving(server: uvicorn.Server, world: Any) -> Iterator[None]:
         thread.join(0.02)
     yield
     server.should_exit = True
-    thread.join(20)
+    thread.join(60)
     world.services.store.close()

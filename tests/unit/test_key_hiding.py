@@ -200,7 +200,7 @@ def test_a_mail_made_to_fill_the_memory_or_to_take_for_ever_does_neither(what: s
     # The memory of the whole process is seen, so a thread that an earlier test left may add to it: what is ours is
     # the same each time.
     tries = (cost_of_hiding(content) for _ in range(3))
-    assert any(memory < most and seconds < 2 for memory, seconds in tries)
+    assert any(memory < most and seconds < 8 for memory, seconds in tries)
 
 
 def cost_of_hiding(content: bytes) -> tuple[int, float]:

@@ -40,7 +40,7 @@ def another_process(path: Path) -> Iterator[subprocess.Popen[str]]:
         yield child
     finally:
         child.kill()
-        child.wait(10)
+        child.wait(60)
         child.stdin.close()
         child.stdout.close()
 
@@ -57,7 +57,7 @@ def test_a_lock_is_held_until_its_process_is_killed(tmp_path: Path) -> None:
         assert locks.holder(path) == child.pid
         assert not locks.hold(path, wait=False)
         os.kill(child.pid, signal.SIGKILL)
-        child.wait(10)
+        child.wait(60)
     assert locks.is_held(path) is False
     assert locks.holder(path) is None
     assert locks.hold(path, wait=False)
@@ -79,7 +79,7 @@ def test_clearing_away_spares_a_lock_that_is_held(tmp_path: Path, held: bool) ->
     with another_process(path) as child:
         if not held:
             child.kill()
-            child.wait(10)
+            child.wait(60)
         locks.clear(path)
         assert path.exists() is held
     locks.clear(tmp_path / "never-there")
@@ -91,10 +91,10 @@ def test_one_who_waited_for_a_lock_that_was_cleared_away_takes_the_new_one(tmp_p
     with another_process(path) as first:
         waiting = threading.Thread(target=locks.hold, args=(path,))
         waiting.start()
-        wait_until("somebody to wait for the lock", lambda: _opened(path) >= 2, 10, every=0.05)
+        wait_until("somebody to wait for the lock", lambda: _opened(path) >= 2, 60, every=0.05)
         path.unlink()  # as clear() does between the end of the first and the turn of the second
         first.kill()
-        waiting.join(10)
+        waiting.join(60)
     assert not waiting.is_alive()
     assert locks.holder(path) == os.getpid()
     locks.let_go(path)

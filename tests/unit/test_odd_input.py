@@ -26,7 +26,7 @@ from caseproof.domain.errors import BadInput
 from caseproof.evidence.proof import verify_proof
 
 HUGE = 300 * 1024**3
-QUICK = 1.5  # seconds, on a machine that is busy with other tests
+QUICK = 10.0  # seconds of work: a third of one on a usual machine, and what is held off takes for ever
 
 
 @contextmanager
@@ -267,9 +267,9 @@ def test_an_expression_that_runs_out_of_its_time_tells_nothing_and_is_named() ->
     behind = Signature.model_validate({"name": "behind", "cause": "sync", "says": ["xxx"]})
     told: dict[str, str] = {}
     began = time.process_time()
-    messages = [f"{'x' * 1000} {word}!" for word in ("one", "two", "three", "four", "five", "six", "seven")]
-    assert classify([*messages, "plain xxx"], [bad, behind], told) == [""] * 8
-    assert time.process_time() - began < 5 * MATCH_SECONDS
+    messages = [f"{'x' * 1000} {'no' * number}!" for number in range(50)]
+    assert classify([*messages, "plain xxx"], [bad, behind], told) == [""] * 51
+    assert time.process_time() - began < 25 * MATCH_SECONDS, "it has its time for a few messages, and not for each"
     assert told == {"slow": "(x|xx)+$"}
     assert classify(["plain xxx"], [bad, behind]) == ["slow"]  # the next pass begins anew
 

@@ -319,7 +319,7 @@ def test_a_calendar_of_two_megabytes_that_was_read_before_costs_an_emergency_not
     before = plan(server, tmp_path)
     began = time.process_time()
     found = plan(server, tmp_path, AT + timedelta(hours=1), fetch=False)
-    assert time.process_time() - began < 0.05
+    assert time.process_time() - began < 0.3
     assert before.shifts[:2] == found.shifts[:2]
     assert len(found.shifts) == len(before.shifts) > 1
 

@@ -38,7 +38,7 @@ def test_jobs_that_get_on_share_a_few_threads() -> None:
     for _ in range(200):
         lane.start(job)
     for _ in range(200):
-        assert done.acquire(timeout=10)
+        assert done.acquire(timeout=60)
     assert len(threads) <= 4
 
 
@@ -47,12 +47,12 @@ def test_jobs_that_hang_keep_no_other_waiting() -> None:
 
     def job() -> None:
         begun.release()
-        hangs.wait(20)
+        hangs.wait(120)
 
     for _ in range(30):
         lane.start(job)
     for _ in range(30):
-        assert begun.acquire(timeout=10), "one that hangs is passed"
+        assert begun.acquire(timeout=60), "one that hangs is passed"
     hangs.set()
 
 
@@ -61,12 +61,12 @@ def test_another_has_the_turn_of_a_job_that_waits() -> None:
 
     def rings() -> None:
         begun.release()
-        lane.wait(rung_out, 20)
+        lane.wait(rung_out, 120)
 
     for _ in range(20):
         lane.start(rings)
     for _ in range(20):
-        assert begun.acquire(timeout=10)
+        assert begun.acquire(timeout=60)
     rung_out.set()
 
 
@@ -79,14 +79,14 @@ def test_a_job_that_breaks_takes_no_turn_of_another() -> None:
     for _ in range(3):
         lane.start(breaks)
     lane.start(after.set)
-    assert after.wait(10)
+    assert after.wait(60)
 
 
 def test_what_is_made_of_many_comes_in_their_order_also_from_a_job_of_the_lane_itself() -> None:
     lane, made = Lane("trial", at_once=1), list[list[int]]()
     lane.start(lambda: made.append(lane.beside(lambda one: one * 2, range(20), 8)))
     assert lane.beside(lambda one: -one, range(20), 8) == [-one for one in range(20)]
-    wait_until("the job to end", lambda: made, 10, every=0.01)
+    wait_until("the job to end", lambda: made, 60, every=0.01)
     assert made == [[one * 2 for one in range(20)]]
     assert lane.beside(lambda one: one, [], 8) == []
     with pytest.raises(ZeroDivisionError):
@@ -103,12 +103,12 @@ def test_what_is_made_of_many_is_made_by_those_that_are_there_where_no_thread_ca
 def test_a_guard_that_could_not_be_started_is_started_by_the_next_job_that_waits() -> None:
     lane, hangs, done = Lane("trial", at_once=2), threading.Event(), threading.Semaphore(0)
     for _ in range(2):
-        lane.start(lambda: hangs.wait(20) and None)
+        lane.start(lambda: hangs.wait(120) and None)
     with no_thread_left():
         lane.start(done.release)
     lane.start(done.release)
     for _ in range(2):
-        assert done.acquire(timeout=10), "it waits behind those that hang, and is begun all the same"
+        assert done.acquire(timeout=60), "it waits behind those that hang, and is begun all the same"
     hangs.set()
 
 
@@ -116,8 +116,8 @@ def test_a_job_for_which_no_thread_can_be_started_is_run_by_one_that_is_there_or
     lane, goes_on, done = Lane("trial"), threading.Event(), threading.Event()
     with no_thread_left(), pytest.raises(RuntimeError):
         lane.start(done.set)
-    lane.start(lambda: goes_on.wait(20) and None)
+    lane.start(lambda: goes_on.wait(120) and None)
     with no_thread_left():
         lane.start(done.set)
         goes_on.set()
-        assert done.wait(10)
+        assert done.wait(60)

@@ -134,7 +134,7 @@ def test_many_threads_that_are_told_at_once_that_it_holds_no_more_ask_once(serve
     ready = threading.Barrier(8)
 
     def again(_: int) -> str:
-        ready.wait(10)
+        ready.wait(60)
         return server.token(tmp_path).get(instead_of=first)
 
     with ThreadPoolExecutor(8) as pool:

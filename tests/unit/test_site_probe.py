@@ -130,11 +130,11 @@ class Refuses:
 
 def test_a_page_that_hangs_holds_up_neither_the_others_nor_the_caller(shop: Loopback) -> None:
     hangs = threading.Event()
-    shop.answers["/cart/"] = lambda: (hangs.wait(20), PAGE)[1]
+    shop.answers["/cart/"] = lambda: (hangs.wait(120), PAGE)[1]
     begun = time.monotonic()
-    probe = probe_site(Site(shop.url), NOW, own=[shop.url], whole_seconds=0.5)
+    probe = probe_site(Site(shop.url), NOW, own=[shop.url], whole_seconds=2)
     hangs.set()
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 60
     assert found(probe) == {**dict.fromkeys(found(probe), Found.FINE), "cart": Found.TOO_SLOW}
 
 

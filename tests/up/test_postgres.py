@@ -79,7 +79,7 @@ def test_killed_it_comes_up_again_on_its_port_with_what_was_committed(tmp_path: 
     with connect(cluster) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 7 AS number")
     os.kill(process.pid, signal.SIGKILL)
-    process.wait(10)
+    process.wait(60)
     process.end_its_group()
     assert not cluster.answers()
     process = cluster.start(tmp_path / "log")

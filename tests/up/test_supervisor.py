@@ -86,10 +86,10 @@ def watched_until(supervisor: Supervisor, holds: Callable[[], bool], what: str) 
     watching = threading.Thread(target=supervisor.watch, args=(over,))
     watching.start()
     try:
-        wait_until(what, holds, 30, every=0.05)
+        wait_until(what, holds, 60, every=0.05)
     finally:
         over.set()
-        watching.join(10)
+        watching.join(60)
 
 
 def test_services_are_started_in_order_and_stopped_in_the_opposite_order(build, service, diary) -> None:
@@ -134,7 +134,7 @@ def test_a_supervisor_that_was_killed_is_taken_over_by_the_next_one(build, servi
     assert "Server runs already; it is not started twice." in said
     assert second.service("server").process.identity == first.service("server").process.identity
     os.kill(second.service("web").process.pid, signal.SIGKILL)
-    first.service("web").process.wait(10)  # in real life the dead supervisor's parent reaps it
+    first.service("web").process.wait(60)  # in real life the dead supervisor's parent reaps it
     watched_until(second, lambda: _lines(diary, "web") == 2, "a service that is no child of ours to be started again")
     second.stop()
     assert not first.service("server").process.is_running

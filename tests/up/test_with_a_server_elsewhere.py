@@ -108,14 +108,14 @@ def test_killed_itself_the_next_up_takes_its_services_over_and_then_stops_them(i
     first = installation.running()
     before = {service: installation.identity(service) for service in SERVICES}
     os.kill(first.pid, signal.SIGKILL)
-    first.wait(10)
+    first.wait(60)
     assert all(identity.is_running for identity in before.values()), "its services go on without it"
     second = installation.up()
     installation.is_up(second)
     assert {service: installation.identity(service) for service in SERVICES} == before
     assert "Worker runs already; it is not started twice." in second.log.read_text()
     os.kill(before["web"].pid, signal.SIGKILL)
-    wait_until("the web app to be started again", lambda: installation.identity("web") != before["web"], 30)
+    wait_until("the web app to be started again", lambda: installation.identity("web") != before["web"], 60)
     os.kill(second.pid, signal.SIGTERM)
     second.wait(60)
     assert not any(identity.is_running for identity in before.values())

@@ -215,7 +215,7 @@ def test_of_two_who_send_one_link_at_once_one_is_taken(told: Any, choices: tuple
     ready, outcome = threading.Barrier(2), []
 
     def send(choice: str) -> None:
-        ready.wait(10)
+        ready.wait(60)
         try:
             answer(told.services, told.link, say(choice, told.ref, words=f"{choice} it is"))
             outcome.append("taken")
@@ -226,7 +226,7 @@ def test_of_two_who_send_one_link_at_once_one_is_taken(told: Any, choices: tuple
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert sorted(outcome) == ["spent", "taken"]
     assert len(answers(told.services.ledger.case(told.ref))) == 1
     with told.services.store.reading() as uow:

@@ -382,9 +382,9 @@ def test_a_telephone_that_really_rings_is_answered_by_these_doors_and_the_presse
         voice = lines_of(parts, Channels(world.home, utc_now), threading.Event.wait).voice
         person = Callee(LEAD, (Line(VERIFIED),))
         alert = alert_of(paging(world, ref))
-        rung = voice.ring(Ring("k", ref, 1, 1, person, 1, alert, utc_now(), (), 5, 20))
+        rung = voice.ring(Ring("k", ref, 1, 1, person, 1, alert, utc_now(), (), 5, 120))
         server.should_exit = True
-        thread.join(20)
+        thread.join(60)
     assert (holder(world, ref), str(rung.outcome)) == (LEAD, "answered")
     [call] = phones.calls
     heard = " ".join(call.said)

@@ -89,7 +89,7 @@ def test_that_a_run_crashed_is_told_when_prefect_answers(port: int, monkeypatch:
         assert told == []
         with HTTPServer(("127.0.0.1", port), Healthy) as server:
             threading.Thread(target=server.serve_forever, daemon=True).start()
-            await asyncio.wait_for(telling, 20)
+            await asyncio.wait_for(telling, 60)
             await asyncio.to_thread(server.shutdown)
 
     asyncio.run(test())

@@ -35,9 +35,9 @@ from warm_worker import client, stable, worker
 
 client.LIFE_SECONDS = float(os.environ["LIFE_SECONDS"])
 stable.AGAIN_SECONDS = 1.0
-worker.SILENCE_SECONDS = 1.0
+worker.SILENCE_SECONDS = 5.0
 worker._end.__defaults__ = (2.0,)
-worker.TRIES_SECONDS = (0.5,) * 60
+worker.TRIES_SECONDS = (0.5,) * 600
 full, nearly = pathlib.Path("full").absolute(), pathlib.Path("nearly full").absolute()
 
 def starts(real, refusing, error):
@@ -81,10 +81,10 @@ class Badly(Warm):
 
     def start(self, name: str = "one", *more: str) -> None:
         self.run_worker(name, more=more)
-        wait_until(f"the worker {name} to start", lambda: f"Worker {name!r} started!" in self.said, 60)
+        wait_until(f"the worker {name} to start", lambda: f"Worker {name!r} started!" in self.said, 120)
 
     def says(self, what: str, times: int = 1) -> None:
-        wait_until(f"the log to say: {what}", lambda: self.said.count(what) >= times, 60)
+        wait_until(f"the log to say: {what}", lambda: self.said.count(what) >= times, 120)
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         for worker in self.workers:
@@ -122,7 +122,7 @@ def badly(prefect_server: PrefectServer, tmp_path: Path) -> Iterator[Badly]:
 def pool(prefect_server: PrefectServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Badly]:
     with temporary_settings({PREFECT_API_URL: prefect_server.api_url}):
         made = Badly(prefect_server, tmp_path_factory.mktemp("badly"))
-        made.life_seconds = 5.0
+        made.life_seconds = 15.0
         made.deploy()
         yield made
         made.stop()
@@ -154,7 +154,7 @@ def test_while_the_machine_starts_no_process_runs_wait_and_the_log_says_so(share
 @pytest.mark.full
 def test_a_fork_server_that_hangs_is_ended_and_its_run_starts_the_stock_way(shared: Badly) -> None:
     at_work = shared.begin(shared.marks("at work") + "\n" + shared.waits_for("the stock one to end"))
-    wait_until("the run to be at work", lambda: shared.marked("at work"), 60)
+    wait_until("the run to be at work", lambda: shared.marked("at work"), 120)
     [server] = shared.servers()
     assert shared.marked("at work")[0][1] == str(server.pid)
     server.suspend()
@@ -169,7 +169,7 @@ def test_a_fork_server_that_hangs_is_ended_and_its_run_starts_the_stock_way(shar
 def test_a_run_that_hangs_holds_up_no_other_and_is_ended_by_a_cancel_or_with_its_worker(shared: Badly) -> None:
     deaf = shared.marks("deaf") + "\nwhile True:\n  try: time.sleep(300)\n  except BaseException: pass"
     hangs, is_deaf, stays = shared.begin("time.sleep(300)"), shared.begin(deaf), shared.begin("time.sleep(300)")
-    wait_until("the deaf one to be at work", lambda: shared.marked("deaf"), 60)
+    wait_until("the deaf one to be at work", lambda: shared.marked("deaf"), 120)
     for run in (hangs, stays):
         shared.becomes(run, "Running")
     assert shared.ends(shared.begin()) == "Completed"
@@ -209,7 +209,7 @@ def test_a_pool_of_another_type_is_refused_in_words_and_its_runs_wait(badly: Bad
         client.create_work_pool(WorkPoolCreate(name=other, type="docker"))
         client._client.patch(f"/deployments/{badly.deployment}", json={"work_pool_name": other})
     run = badly.begin()
-    assert badly.run_worker(pool=other).wait(60) == 1
+    assert badly.run_worker(pool=other).wait(120) == 1
     said = " ".join(badly.said.split())
     assert "is of the type 'docker', and this worker is for 'warm-process': nothing was started." in said
     assert "Start a worker with --type docker, or make a pool for this one: prefect work-pool create NAME" in said
@@ -273,12 +273,12 @@ def goes_away(badly: Badly, away: Callable[[Callable[[], None]], UUID | None]) -
     dies = badly.begin(
         "\n".join([begins, badly.waits_for("it is away"), badly.marks("died"), "os.kill(os.getpid(), 9)"])
     )
-    wait_until("three runs to be at work", lambda: len(badly.marked("begun")) == 3, 60)
+    wait_until("three runs to be at work", lambda: len(badly.marked("begun")) == 3, 120)
 
     def meanwhile() -> None:
         badly.until("it is away")
         badly.says("Prefect does not answer. Runs that are at work go on, others wait until it does.")
-        wait_until("two runs to end while it is away", lambda: badly.marked("died") and badly.marked("ran"), 60)
+        wait_until("two runs to end while it is away", lambda: badly.marked("died") and badly.marked("ran"), 120)
 
     scheduled = away(meanwhile) or badly.begin(badly.marks("ran"))
     badly.until("it is back")
