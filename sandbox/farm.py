@@ -212,7 +212,7 @@ def start_farm(
 
 def _answers(farm: Farm) -> bool:
     try:
-        return httpx.get(f"{farm.api_url}/health").is_success
+        return httpx.get(f"{farm.api_url}/health", timeout=60).is_success
     except httpx.TransportError:
         return False
 

@@ -89,7 +89,7 @@ class World:
     def python(self, *arguments: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a module of the project with this world's environment. Raises CommandFailed unless ``ok`` is False."""
         done = subprocess.run(
-            [sys.executable, *arguments], env=self.env(), cwd=ROOT, capture_output=True, text=True, timeout=180,
+            [sys.executable, *arguments], env=self.env(), cwd=ROOT, capture_output=True, text=True, timeout=300,
             check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         if ok and done.returncode != 0:
@@ -184,7 +184,7 @@ class World:
         """Give facts to ``sandbox.set_up``. They hold secrets: never on a command line, never in a log."""
         done = subprocess.run(
             [sys.executable, "-m", "sandbox.set_up"], input=json.dumps(facts), env=self.env(), cwd=ROOT,
-            capture_output=True, text=True, timeout=180, check=False,
+            capture_output=True, text=True, timeout=300, check=False,
         )  # fmt: skip
         if done.returncode != 0:
             raise CommandFailed(f"Setting the world up failed:\n{done.stdout}{done.stderr}")

@@ -170,7 +170,7 @@ def test_a_migration_that_was_killed_in_the_middle_left_the_store_as_it_was_and_
     with engine.begin() as connection:
         downgrade(connection, "0004")
         assert guards_missing(connection) == missing
-    killed = subprocess.run([sys.executable, "-c", KILLED, place.url], check=False, timeout=60)
+    killed = subprocess.run([sys.executable, "-c", KILLED, place.url], check=False, timeout=240)
     assert killed.returncode == 9
     with engine.begin() as connection:
         assert connection.scalar(text("SELECT version_num FROM caseproof_version")) == "0004"

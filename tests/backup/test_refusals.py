@@ -82,7 +82,7 @@ def child(*arguments: object) -> subprocess.CompletedProcess[str]:
         [sys.executable, str(Path(__file__).with_name("child.py")), *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
 

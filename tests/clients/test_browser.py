@@ -257,6 +257,6 @@ def test_the_module_runs_as_a_program(tmp_path: Path) -> None:
         env={"PATH": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
     assert (done.returncode, done.stdout) == (0, f"{program}\n"), done.stderr

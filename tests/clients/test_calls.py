@@ -25,7 +25,7 @@ def test_a_run_with_nothing_to_do_asks_for_no_token_no_version_and_no_place_for_
     with relay_before(prefect_server.api_url) as relay:
         env = prefect_server.env() | {"PREFECT_API_URL": relay.api_url, "CASEPROOF_HOME": str(tmp_path)}
         done = subprocess.run(
-            [sys.executable, "-c", PASS], cwd=ROOT, env=env, capture_output=True, text=True, timeout=120, check=True
+            [sys.executable, "-c", PASS], cwd=ROOT, env=env, capture_output=True, text=True, timeout=240, check=True
         )
         assert "no mail was read" in done.stdout
         asked = Counter({kind: number for kind, number in relay.counts.items() if not kind.endswith(MESSAGE)})

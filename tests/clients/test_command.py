@@ -142,7 +142,7 @@ def test_help_is_no_error(run: Run) -> None:
 def test_the_installed_program_ends_as_the_function_does_and_imports_no_other_command(home: Path) -> None:
     command = [sys.executable, "-X", "importtime", "-m", "caseproof.cli", "case", "show", "JF-000099"]
     env = os.environ | {"CASEPROOF_HOME": str(home)}
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=240, check=False)
     imports = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
     told = "".join(f"{line}\n" for line in done.stderr.splitlines() if line not in imports)
     refused(Ended(done.returncode, done.stdout, told), "JF-000099", "caseproof case list")
@@ -614,7 +614,7 @@ main()
         env={**os.environ, "CASEPROOF_HOME": str(home)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
     assert ended.returncode == 1
     assert f"{library} for them is not installed" in ended.stderr

@@ -49,7 +49,7 @@ def somebody_takes_it(ref: str, until: Callable[[], bool] = lambda: True) -> thr
     """By their link, once they are called."""
 
     def take() -> None:
-        services, ends = bootstrap(), time.monotonic() + 20
+        services, ends = bootstrap(), time.monotonic() + 60
         while time.monotonic() < ends:
             if ref in going_on(services.store) and until():
                 paging = paging_of(services.ledger.case(ref))
@@ -156,7 +156,7 @@ def test_the_pager_has_the_site_and_the_web_ecm_of_the_policy_looked_at_without_
     opener = short_case_opener(services.ledger, services.files, services.policy)
     ref = raise_by(parts_of(services), raising, "operator", opener).ref
     watch_of(services, print).look()
-    ends = time.monotonic() + 20
+    ends = time.monotonic() + 60
     while not (looked := services.ledger.case(ref).all_of(ProbeLooked)):
         assert time.monotonic() < ends, "nobody looked"
         time.sleep(0.1)

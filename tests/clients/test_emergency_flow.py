@@ -80,7 +80,7 @@ def paging(services: Services, ref: str) -> Paging:
 
 def wait_until(what: Callable[[], Any], why: str = "") -> Any:
     """What it gives, once it gives something."""
-    ends = time.monotonic() + 20
+    ends = time.monotonic() + 60
     while not (found := what()):
         assert time.monotonic() < ends, why or "it did not come true"
         threading.Event().wait(0.1)

@@ -152,14 +152,14 @@ def test_the_farm_and_a_real_prefect_server_give_a_client_the_same_answers(
     flow = f"feed-{uuid.uuid4().hex[:8]}"
     with prefect_server.client() as api, PrefectJobsClient(prefect_server.api_url, prefect_server.ui_url) as jobs:
         real = what_a_client_sees(Side(api, jobs, flow))
-    with httpx.Client(base_url=f"{farm.api_url}/") as api, farm.client() as jobs:
+    with httpx.Client(base_url=f"{farm.api_url}/", timeout=60) as api, farm.client() as jobs:
         made = what_a_client_sees(Side(api, jobs, flow))
 
     assert made == real
 
 
 def test_what_the_farm_does_not_know_is_refused_and_never_passed_over(farm: Farm) -> None:
-    with httpx.Client(base_url=f"{farm.api_url}/") as api:
+    with httpx.Client(base_url=f"{farm.api_url}/", timeout=60) as api:
         unknown = {"flow_runs": {"name": {"any_": ["x"]}}}
         assert api.post("flow_runs/count", json=unknown).status_code == 422
         assert api.post("flow_runs/paginate", json=unknown).status_code == 422
@@ -167,7 +167,7 @@ def test_what_the_farm_does_not_know_is_refused_and_never_passed_over(farm: Farm
         assert api.post("flow_runs/filter", json={"sort": "ID_DESC", "limit": 201}).status_code == 422
         assert api.get("work_pools/x").status_code == 404
         assert api.post("flow_runs/count", content=b"{").status_code == 422
-    told = httpx.post(f"{farm.url}/farm/behaviour", json=[{"kind": "nonsense"}])
+    told = httpx.post(f"{farm.url}/farm/behaviour", json=[{"kind": "nonsense"}], timeout=60)
     assert (told.status_code, "half pages" in told.text) == (422, True)
 
 

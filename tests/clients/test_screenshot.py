@@ -34,7 +34,7 @@ def browser() -> Path:
 @pytest.fixture
 def soon(full_run: bool) -> float:
     """How many seconds it may take until a page is given up after 5, and its browser after 15 more; when busy, more."""
-    return 20 if full_run else 40
+    return 20 if full_run else 120
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def platform() -> Iterator[Platform]:
 
 @pytest.fixture
 def take(browser: Path, tmp_path: Path) -> Any:
-    def take(page: RunPage, seconds: float = 20) -> Shot:
+    def take(page: RunPage, seconds: float = 120) -> Shot:
         return photograph(page, browser=browser, clock=utc_now, home=tmp_path / "home", seconds=seconds)
 
     return take
@@ -66,7 +66,7 @@ def test_a_run_s_page_is_pictured_with_its_text_address_and_status_in_a_home_dee
     home = tmp_path.joinpath(*["a-folder-in-a-folder"] * 6)
 
     async def inside_a_loop() -> Shot:
-        return photograph(page, browser=browser, clock=utc_now, home=home)
+        return photograph(page, browser=browser, clock=utc_now, home=home, seconds=120)
 
     before = utc_now()
     shot = asyncio.run(inside_a_loop())
@@ -93,7 +93,8 @@ def test_nothing_is_written_outside_the_home_folder_nothing_stays_in_it_and_no_s
         return utc_now()
 
     page = platform.page("/runs/right")
-    accepted(page, photograph(page, browser=noting("env", browser, tmp_path), clock=clock, home=tmp_path / "home"))
+    program = noting("env", browser, tmp_path)
+    accepted(page, photograph(page, browser=program, clock=clock, home=tmp_path / "home", seconds=120))
     assert seen == []
     assert list(outside.iterdir()) == []
     assert list((tmp_path / "home").iterdir()) == []
@@ -139,7 +140,7 @@ def test_a_browser_that_dies_is_told(platform: Platform, take: Any, tmp_path: Pa
         take(platform.page("/runs/kills"))
 
 
-@pytest.mark.parametrize("script", ["#!/bin/sh\nexit 3\n", "#!/bin/sh\nexec sleep 40\n"], ids=["ends", "hangs"])
+@pytest.mark.parametrize("script", ["#!/bin/sh\nexit 3\n", "#!/bin/sh\nexec sleep 240\n"], ids=["ends", "hangs"])
 def test_a_browser_that_does_not_start_is_told(platform: Platform, tmp_path: Path, script: str, soon: float) -> None:
     broken = tmp_path / "broken"
     broken.write_text(script)

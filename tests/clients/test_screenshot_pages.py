@@ -21,7 +21,7 @@ from caseproof.evidence.browser import require_browser
 from caseproof.evidence.gate import Gate
 from caseproof.evidence.screenshot import THUMBNAIL_BYTES, NotTheRun, Shot, refuse_shot, thumbnail
 from caseproof.platforms.base import RunPage
-from tests.support.run_pages import LONG_AGO, Platform, accepted, picture, refused
+from tests.support.run_pages import LONG_AGO, Platform, accepted, in_time_however_slow, picture, refused
 
 Take = Callable[..., Shot]
 
@@ -49,10 +49,10 @@ def windows() -> Iterator[Windows]:
 
 @pytest.fixture
 def take(windows: Any, tmp_path: Path) -> Take:
-    def take(page: RunPage, seconds: float = 20, clock: Clock = utc_now) -> Shot:
+    def take(page: RunPage, seconds: float | None = None, clock: Clock = utc_now) -> Shot:
         folder = Path(mkdtemp(dir=tmp_path))
-        with Gate(page.own or (page.url,)) as gate:
-            camera = screenshot._Camera(page, Path("browser"), clock, folder, gate, seconds)
+        with Gate(page.own or (page.url,)) as gate, in_time_however_slow(seconds):
+            camera = screenshot._Camera(page, Path("browser"), clock, folder, gate, 120)
             return camera._shot(windows)
 
     return take
@@ -155,7 +155,7 @@ def test_headers_do_not_follow_a_redirect_to_another_place(platform: Platform, e
     platform.other = elsewhere.url
     own = (platform.url, elsewhere.url)
     page = platform.page("/runs/leaves", headers={"Authorization": "Bearer hunter2"}, own=own)
-    assert "another page" in refused(page, take(page, seconds=5))
+    assert "another page" in refused(page, take(page, seconds=2))
     assert platform.headers_at("/runs/leaves")[0]["authorization"] == "Bearer hunter2"
     assert all("authorization" not in headers for headers in elsewhere.headers_at("/runs/right"))
     assert len(elsewhere.headers_at("/runs/right")) == 1
@@ -192,7 +192,7 @@ def test_a_page_that_redirects_to_a_private_address_is_refused_before_that_is_as
 ) -> None:
     platform.other = elsewhere.url
     with pytest.raises(Error, match="ERR_SOCKS_CONNECTION_FAILED"):
-        take(platform.page("/runs/leaves"), seconds=3)
+        take(platform.page("/runs/leaves"))
     assert elsewhere.asked == []
 
 
@@ -200,7 +200,7 @@ def test_a_page_that_a_platform_s_answer_puts_at_a_private_address_is_refused(
     platform: Platform, elsewhere: Platform, take: Take
 ) -> None:
     with pytest.raises(Error, match="ERR_SOCKS_CONNECTION_FAILED"):
-        take(elsewhere.page("/runs/right", own=(platform.url,)), seconds=3)
+        take(elsewhere.page("/runs/right", own=(platform.url,)))
     assert elsewhere.asked == []
 
 

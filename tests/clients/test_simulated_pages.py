@@ -153,7 +153,7 @@ def test_a_ticket_has_a_page_with_what_was_said_and_attached_and_a_browser_runs_
 def test_a_page_of_a_ticket_is_served_over_http_beside_the_api() -> None:
     with running(ZohoSimulator()) as (desk, address):
         number = desk.raise_ticket("Orders fail", "They do.")
-        answer = httpx.get(f"{address}/agent/made-up/tickets/details/{number}", trust_env=False)
+        answer = httpx.get(f"{address}/agent/made-up/tickets/details/{number}", timeout=60, trust_env=False)
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert "Orders fail" in answer.text
     assert "default-src 'none'" in answer.headers["content-security-policy"]

@@ -164,7 +164,7 @@ class House:
 
 def picture(page: RunPage, *, clock: Clock, **_: Any) -> Shot:
     """A camera without a browser: the page is asked for, and its text told."""
-    answer = httpx.get(page.url, trust_env=False, verify=False)  # noqa: S501 - a page of this machine over HTTP
+    answer = httpx.get(page.url, timeout=60, trust_env=False, verify=False)  # noqa: S501 - a page of this machine over HTTP
     text = answer.text.replace("<", "\n<").replace(">", ">\n")
     return Shot(b"a picture", text, page.url, answer.status_code, clock())
 

@@ -108,7 +108,7 @@ def mail_and_card_say_who(world: EmergencyWorld, ref: str, seconds: float = 30) 
         wait_until("mail and card to say who has it", told, seconds, every=0.05)
     except TimeoutError:
         pytest.fail(f"neither mail nor card say who has it: {came_of(world, ref)}")
-    page = httpx.get(f"{world.web_url}/emergency/{ref}", trust_env=False).text
+    page = httpx.get(f"{world.web_url}/emergency/{ref}", timeout=60, trust_env=False).text
     assert f"{FOURTH} has it" in " ".join(re.sub("<[^>]+>", " ", page).split())
 
 
@@ -204,5 +204,5 @@ def client_of(world: EmergencyWorld, name: str) -> Iterator[httpx.Client]:
     logins, settings = world.services.logins, world.services.settings
     token = logins.use_link(logins.invite(name)[1], "nine tall chimneys")
     cookies = {Who(settings, logins).cookie: token}
-    with httpx.Client(base_url=world.web_url, cookies=cookies, trust_env=False) as client:
+    with httpx.Client(base_url=world.web_url, cookies=cookies, timeout=60, trust_env=False) as client:
         yield client

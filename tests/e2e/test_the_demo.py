@@ -118,11 +118,11 @@ def a_case_of_ones_own(facts: dict[str, Any], env: dict[str, str]) -> str:
     """Break a job with the buttons of its page, and let the check find it by the line that the demo prints."""
     page = f"{facts['urls']['job_service']}/jobs/stock-feed/toy-store"
     for does in ("break", "run"):
-        httpx.post(page, data={"does": does}, follow_redirects=True, trust_env=False).raise_for_status()
+        httpx.post(page, data={"does": does}, follow_redirects=True, timeout=60, trust_env=False).raise_for_status()
     wait_until("the run to break", lambda: "<td>Broken</td>" in _page(page).text, 60)
     checked = subprocess.run(
         [sys.executable, "-m", "caseproof.cli", "check", "--json"], env=env, capture_output=True, text=True,
-        timeout=120, check=False, stdin=subprocess.DEVNULL,
+        timeout=240, check=False, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     assert checked.returncode == 0, checked.stdout + checked.stderr
     lines = json.loads(checked.stdout)["platforms"][PLATFORM]["lines"]
@@ -182,7 +182,7 @@ def _says(playing: subprocess.Popen[bytes], told: Path, words: str) -> bool:
 
 
 def _page(url: str) -> httpx.Response:
-    return httpx.get(url, timeout=10, trust_env=False).raise_for_status()
+    return httpx.get(url, timeout=60, trust_env=False).raise_for_status()
 
 
 def _kinds(home: Path, ref: str) -> set[Kind]:

@@ -48,7 +48,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpHouse]:
 
 def test_everything_asks_for_the_password_and_listens_on_loopback_alone(house: UpHouse) -> None:
     api = house.world.server.api_url
-    answer = httpx.post(f"{api}/flow_runs/filter", json={}, trust_env=False)
+    answer = httpx.post(f"{api}/flow_runs/filter", json={}, timeout=60, trust_env=False)
     assert answer.status_code == httpx.codes.UNAUTHORIZED
     for part in SERVICES:
         identity = house.identity(part)
@@ -93,7 +93,9 @@ def test_a_page_of_another_origin_reads_nothing_and_does_nothing(house: UpHouse)
 def test_a_name_that_somebody_else_has_lead_to_this_machine_opens_nothing(house: UpHouse) -> None:
     """To the browser that page and our server are one (DNS rebinding); but it has no password to send."""
     api = house.world.server.api_url
-    answer = httpx.post(f"{api}/flow_runs/filter", json={}, headers={"Host": "rebound.example.com"}, trust_env=False)
+    answer = httpx.post(
+        f"{api}/flow_runs/filter", json={}, headers={"Host": "rebound.example.com"}, timeout=60, trust_env=False
+    )
     assert answer.status_code == httpx.codes.UNAUTHORIZED
 
 

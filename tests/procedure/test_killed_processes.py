@@ -127,7 +127,7 @@ def dies(killer: Killer, world: World, step: str, ref: str, url: str) -> None:
     with subprocess.Popen(command, env=environment | {"PYTHONPATH": str(ROOT)}, cwd=ROOT, text=True, **pipes) as child:
         killer.victim = child
         try:
-            told, complaints = child.communicate("go\n", timeout=60)
+            told, complaints = child.communicate("go\n", timeout=240)
         finally:
             child.kill()
     assert (child.returncode, told) == (-signal.SIGKILL, ""), complaints

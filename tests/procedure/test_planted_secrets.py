@@ -70,7 +70,7 @@ class Simulator(PrefectJobsClient):
 
     def __init__(self, farm: Farm) -> None:
         super().__init__(farm.api_url, farm.url)
-        self._direct = httpx.Client(base_url=f"{farm.api_url}/")
+        self._direct = httpx.Client(base_url=f"{farm.api_url}/", timeout=60)
         self.ends: list[dict[str, str]] = []
 
     def start_run(self, *given: object, **more: object) -> object:  # type: ignore[override]

@@ -19,7 +19,9 @@ from caseproof.evidence.browser import require_browser
 from caseproof.evidence.proof import verify_proof
 from caseproof.evidence.screenshot import NotTheRun, Shot, photograph
 from caseproof.platforms.base import RunPage
+from caseproof.procedure.closing import proving
 from caseproof.procedure.closing.proving import take_photo, with_browser
+from tests.support.run_pages import in_time_however_slow
 from tests.support.world import World
 
 
@@ -48,10 +50,11 @@ class Pages:
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
 
-def impatient(settings: Settings, clock: Clock, page: RunPage) -> Shot:
-    """The real browser, which does not wait long for a page that will never be right."""
+def patient(settings: Settings, clock: Clock, page: RunPage) -> Shot:
+    """The real browser, as long as it needs; it does not wait long for a page that will never be right."""
     home, browser = settings.home_folder, require_browser(settings.browser)
-    return photograph(page, browser=browser, clock=clock, home=home, seconds=6)
+    with in_time_however_slow(1):
+        return photograph(page, browser=browser, clock=clock, home=home, seconds=120)
 
 
 @pytest.fixture
@@ -62,7 +65,10 @@ def pages() -> Iterator[Pages]:
     pages.server.server_close()
 
 
-def test_the_platform_s_own_page_is_pictured_kept_attached_and_part_of_the_proof(world: World, pages: Pages) -> None:
+def test_the_platform_s_own_page_is_pictured_kept_attached_and_part_of_the_proof(
+    world: World, pages: Pages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proving, "photograph", partial(photograph, seconds=120))
     world.platform.url = pages.url
     ref = world.open()
     world.walk(ref, until="live")
@@ -94,7 +100,7 @@ def test_a_page_that_shows_the_run_as_failed_is_kept_and_refused(world: World, p
             world.services.files,
             world.platform,
             ref,
-            partial(impatient, world.services.settings, world.clock),
+            partial(patient, world.services.settings, world.clock),
         )
     assert world.case(ref).events[-1].kind is Kind.PHOTO_REFUSED
     assert world.case(ref).photo is None

@@ -206,7 +206,7 @@ def server(world: World, monkeypatch: pytest.MonkeyPatch, prefect_server: Prefec
 
 def artifacts(server: str, flow_run: str) -> dict[str, dict[str, Any]]:
     asked = {"artifacts": {"flow_run_id": {"any_": [flow_run]}}, "limit": 200}
-    found = httpx.post(f"{server}/artifacts/filter", json=asked).raise_for_status().json()
+    found = httpx.post(f"{server}/artifacts/filter", json=asked, timeout=60).raise_for_status().json()
     return {one["key"]: one for one in found}
 
 

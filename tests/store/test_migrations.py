@@ -446,7 +446,7 @@ def test_two_schemas_of_one_database_are_two_stores_that_do_not_wait_for_each_ot
     url = stores.empty()
     with closing(stores.connect(url)) as raw:
         raw.execute('CREATE SCHEMA one; CREATE SCHEMA "Two"')
-    one, two = (Store(f"{url}?timeout=0.2&options=-csearch_path%3D{name}") for name in ("one", "%22Two%22"))
+    one, two = (Store(f"{url}?timeout=10&options=-csearch_path%3D{name}") for name in ("one", "%22Two%22"))
     for store in (one, two):
         store.migrate()
     with one.uow() as uow, two.uow() as other:

@@ -81,7 +81,7 @@ def deploy(world: World, name: str, *, every: int | None = None, says: str = "")
         cwd=world.home,
         check=True,
         capture_output=True,
-        timeout=120,
+        timeout=240,
     )
     world.python("-m", "caseproof.cli", "contact", "add", "--retailer", job.retailer, "--address", job.contact)
     return job

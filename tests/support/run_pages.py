@@ -6,6 +6,9 @@ import io
 import os
 import signal
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,6 +17,7 @@ from typing import Any, Self
 import pytest
 from PIL import Image
 
+from caseproof.evidence import screenshot
 from caseproof.evidence.screenshot import NotTheRun, Shot, refuse_shot
 from caseproof.platforms.base import RunPage
 
@@ -64,6 +68,27 @@ window.open("OTHER/popup"); new EventSource("OTHER/events"); fetch("/runs/leaves
 }
 
 
+@contextmanager
+def in_time_however_slow(seconds: float | None = None) -> Iterator[None]:
+    """A camera that is made for long takes its picture however slow the machine is.
+
+    ``seconds`` are what a page has that will never be right, counted from when it is first seen.
+    """
+    look, begun = screenshot._Camera._look, set[int]()
+
+    def looked(camera: Any, tab: Any) -> Any:
+        seen = look(camera, tab)
+        if seconds is not None and seen.text and id(camera) not in begun:
+            begun.add(id(camera))
+            camera.deadline = time.monotonic() + seconds
+        return seen
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(screenshot, "_GRACE", 60.0)  # what a single step of the browser may take goes by it, too
+        patched.setattr(screenshot._Camera, "_look", looked)
+        yield
+
+
 class Platform:
     """A web server on a free port that keeps what it was asked, and can be told to answer badly."""
 
@@ -103,7 +128,7 @@ class Platform:
     def answer(self, to: BaseHTTPRequestHandler) -> None:
         path = to.path.partition("?")[0]
         if path == "/runs/hangs":
-            self.release.wait(60)
+            self.release.wait(240)
         if path == "/runs/kills" and self.on_death is not None:
             end_browsers_in(self.on_death)
         if path == "/runs/redirects":

@@ -438,7 +438,7 @@ def build(project: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     """Build a site as `make check` does."""
     [options] = re.findall(r"^check:.*?mkdocs build (.*?) --site-dir", MAKEFILE, re.MULTILINE | re.DOTALL)
     command = [sys.executable, "-m", "mkdocs", "build", *options.split(), "--site-dir", str(folder)]
-    return subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=240)
 
 
 @pytest.fixture(scope="module")

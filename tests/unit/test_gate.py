@@ -105,7 +105,7 @@ def test_a_name_with_a_public_and_a_private_address_is_refused(server: int, monk
 
 def asked(gate: Gate, words: bytes) -> bytes:
     host, port = gate.address.removeprefix("socks5://").split(":")
-    with socket.create_connection((host, int(port)), timeout=5) as line:
+    with socket.create_connection((host, int(port)), timeout=60) as line:
         line.sendall(words)
         with suppress(OSError):  # the gate may have hung up already
             line.shutdown(socket.SHUT_WR)

@@ -296,7 +296,7 @@ def files_of_the_tree() -> list[Path]:
         cwd=ROOT,
         check=True,
         capture_output=True,
-        timeout=60,
+        timeout=240,
     )
     files = [ROOT / name for name in listed.stdout.decode().split("\0") if name]
     return [file for file in files if file.is_file()]

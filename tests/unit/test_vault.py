@@ -132,7 +132,7 @@ assert vault.read(kept.digest) == b"small"
 
 def test_where_the_system_refuses_to_write_more_nothing_is_left_behind(vault: Vault) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", FILL_THE_DISK, str(vault.folder)], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", FILL_THE_DISK, str(vault.folder)], capture_output=True, text=True, timeout=240
     )
     assert done.returncode == 0, done.stderr
     assert "no room for the evidence file" in done.stdout

@@ -125,7 +125,7 @@ def test_it_runs_for_an_ordinary_user(opened: Path, installed: Path, copies: Pat
         [sys.executable, str(script), str(user.user), str(installed), str(home / "postgres")],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         env={**os.environ, "TMPDIR": str(home)},
         cwd="/",
     )

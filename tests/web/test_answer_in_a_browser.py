@@ -115,7 +115,7 @@ def browser() -> Iterator[Browser]:
 def watched(browser: Browser) -> Iterator[Page]:
     """A page that axe may look at: the page's own rules would let nothing run there."""
     context = browser.new_context(bypass_csp=True)
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(60_000)
     yield context.new_page()
     context.close()
 
@@ -124,7 +124,7 @@ def watched(browser: Browser) -> Iterator[Page]:
 def plain(browser: Browser) -> Iterator[Page]:
     """A page without JavaScript, as small as a phone."""
     context = browser.new_context(java_script_enabled=False, viewport=PHONE)
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(60_000)
     yield context.new_page()
     context.close()
 

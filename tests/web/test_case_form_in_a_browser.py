@@ -65,7 +65,7 @@ def test_on_a_telephone_without_scripts_only_what_the_choice_needs_is_asked_and_
 ) -> None:
     context = browser.new_context(java_script_enabled=False, viewport=PHONE, extra_http_headers=place.headers)
     page = context.new_page()
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(60_000)
     page.goto(place.url)
     expect(page.locator("#paused_until")).to_be_hidden()
     page.get_by_label("Keep paused until a date").check()
@@ -87,7 +87,7 @@ def test_after_an_answer_the_page_shows_by_itself_what_the_case_asks_next_and_ax
 ) -> None:
     context = browser.new_context(viewport=DESK, color_scheme="dark", extra_http_headers=place.headers)
     page = context.new_page()
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(60_000)
     page.goto(place.url)
     facts = page.locator(".question .beside").bounding_box()
     assert facts is not None

@@ -326,7 +326,7 @@ def port(public: Any) -> Iterator[int]:
 
 def raw(port: int, *lines: str) -> bytes:
     """What comes back for exactly these lines."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as line:
         line.sendall("\r\n".join((*lines, "Connection: close", "", "")).encode())
         return b"".join(iter(lambda: line.recv(65536), b""))
 

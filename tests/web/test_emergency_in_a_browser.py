@@ -54,7 +54,7 @@ class Office:
 
     def enter(self, context: BrowserContext) -> Page:
         """A page of the operator, who is logged in."""
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(60_000)
         name, _, value = self.cookie.partition("=")
         context.add_cookies([{"name": name, "value": value, "url": self.url}])
         return context.new_page()
@@ -141,7 +141,7 @@ def test_the_live_page_shows_by_itself_what_happens_and_what_is_typed_there_stay
 def test_at_night_without_scripts_a_thumb_takes_it_by_the_personal_link(office: Office, browser: Browser) -> None:
     context = browser.new_context(java_script_enabled=False, viewport=PHONE, color_scheme="dark")
     page = context.new_page()
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(60_000)
     page.goto(office.url + link(office.world, office.ref, LEAD))
     button = page.get_by_role("button", name="I have it")
     box = button.bounding_box()

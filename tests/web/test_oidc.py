@@ -54,7 +54,7 @@ def at_the_provider(browser: TestClient, after: str = "/cases") -> str:
     """Go to the provider and log in there: where it leads back to."""
     there = browser.get("/login/provider", params={"next": after})
     assert there.status_code == 303
-    return str(httpx.get(there.headers["Location"], trust_env=False).headers["Location"])
+    return str(httpx.get(there.headers["Location"], timeout=60, trust_env=False).headers["Location"])
 
 
 def log_in(browser: TestClient, after: str = "/cases") -> Any:

@@ -20,7 +20,7 @@ from caseproof.up.processes import free_port
 from caseproof.web.serving import CannotListen, serve
 
 PROGRAM = "from caseproof.config.settings import Settings; from caseproof.web import serve; serve(Settings())"
-DEADLINE_SECONDS = 120
+DEADLINE_SECONDS = 240
 
 
 def wait_until_healthy(url: str, process: subprocess.Popen[bytes]) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def test_the_app_serves_at_its_address_until_a_signal_and_then_returns(world: An
         process = subprocess.Popen([sys.executable, "-c", PROGRAM], env=env, stdout=output, stderr=output)
     try:
         assert wait_until_healthy(url, process)["cases_open"] == 0
-        with httpx.Client(base_url=url) as client:  # its connection stays open over the signal
+        with httpx.Client(base_url=url, timeout=60) as client:  # its connection stays open over the signal
             whole, head = client.get(f"/evidence/{digest}"), client.head(f"/evidence/{digest}")
             assert head.content == b""
             assert head.headers["Content-Length"] == str(len(whole.content))

@@ -72,7 +72,7 @@ def browser() -> Iterator[Browser]:
 
 def entered(context: BrowserContext, office: Office, name: str) -> Page:
     """A page of somebody who has logged in with a link."""
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(60_000)
     page = context.new_page()
     page.goto(f"{office.url}/login/link/{office.world.logins.invite(name)[1]}")
     for label in ("New password", "The same once more"):
