@@ -192,7 +192,7 @@ def _play(world: World, step: _Steps) -> tuple[str, str]:
     step("The clear choice on the page goes on by itself, as the policy says. Both jobs are run again while their")
     console.print("   schedules are still stopped, read back, photographed, attached (J7, J10).")
     for ref in (by_mail, on_the_page):
-        world.await_question(ref, "review", seconds=150)
+        world.await_question(ref, "review", seconds=360)
 
     step("The team lead looks at the evidence of both, checks what nobody has checked yet (J8), and approves.")
     approved = {"answered_by": "team lead", "verdict": "approve", "remark": "Run and picture match."}

@@ -115,7 +115,7 @@ class World:
             raise LookupError(f"{ref} has no flow run yet.")
         return known.flow_run
 
-    def await_question(self, ref: str, form: str, seconds: float = 180, after: int = 0) -> int:
+    def await_question(self, ref: str, form: str, seconds: float = 360, after: int = 0) -> int:
         """Wait until the case's run is suspended at this form; returns the question's number."""
 
         def asked() -> int | None:
@@ -151,7 +151,7 @@ class World:
             answer = answered(client, method, path, **request)
         return answer if missing_is_fine and answer.status_code == httpx.codes.NOT_FOUND else answer.raise_for_status()
 
-    def answer(self, ref: str, form: str, *, after: int = 0, seconds: float = 180, **answer: Any) -> int:
+    def answer(self, ref: str, form: str, *, after: int = 0, seconds: float = 360, **answer: Any) -> int:
         """Wait for a form and fill it in; returns the question's number."""
         number = self.await_question(ref, form, seconds, after)
         reply = self.resume(ref, **answer)
@@ -159,7 +159,7 @@ class World:
             raise CommandFailed(f"Prefect did not take the answer to question {number}: {reply}")
         return number
 
-    def await_case(self, ref: str, what: str, holds: Callable[[Case], bool], seconds: float = 180) -> Case:
+    def await_case(self, ref: str, what: str, holds: Callable[[Case], bool], seconds: float = 360) -> Case:
         """Wait until something holds of the case."""
 
         def check() -> Case | None:
@@ -217,13 +217,13 @@ class World:
         path = f"deployments/{self._deployment(self.server, f'{deployment}/{deployment}')}/pause_deployment"
         self.call(self.server, "POST", path)
 
-    def run_ours(self, deployment: str, seconds: float = 180, **parameters: Any) -> dict[str, Any]:
+    def run_ours(self, deployment: str, seconds: float = 360, **parameters: Any) -> dict[str, Any]:
         """Have one of Caseproof's own deployments run now, as its schedule would, and wait for its end."""
         return self._run(self.server, f"{deployment}/{deployment}", parameters, seconds)
 
     # -- customers' jobs -------------------------------------------------------------------------------------------
 
-    def run_job(self, job: str, seconds: float = 180) -> dict[str, Any]:
+    def run_job(self, job: str, seconds: float = 360) -> dict[str, Any]:
         """Have a customer's job run now, as its schedule would, and wait for its end."""
         if self.job_service is not None:
             return self.job_service.run(job, seconds)

@@ -145,7 +145,7 @@ def _a_case_with_kills(house: UpHouse, victims: list[str], moments: random.Rando
     while victims and not closed.wait(moments.uniform(0, 6)):  # a case takes some twenty seconds
         killed.append(victims.pop())
         house.await_another(killed[-1], than=house.kill(killed[-1]))
-    operator.join(300)
+    operator.join(1300)
     about = f"killed: {', '.join(killed)}; seed {seed}; the house said:\n{house.said[-3000:]}"
     assert operator.case is not None, f"no case closed: {operator.trouble}; {about}"
     _nothing_lost_nothing_twice(world, job, operator.case, about)
@@ -162,8 +162,8 @@ class _Operator(threading.Thread):
 
     def run(self) -> None:
         try:
-            ref = wait_until("the case to be opened", self._open, 120, every=1)
-            self.case = wait_until("the case to be closed, with its ticket", lambda: self._look(ref), 280, every=1)
+            ref = wait_until("the case to be opened", self._open, 300, every=1)
+            self.case = wait_until("the case to be closed, with its ticket", lambda: self._look(ref), 900, every=1)
         except (TimeoutError, AssertionError) as error:
             self.trouble = f"{error} {self.trouble}"
         self.closed.set()
@@ -218,6 +218,6 @@ def _nothing_lost_nothing_twice(world: World, job: OwnJob, case: Case, about: st
 def test_last_of_all_ctrl_c_stops_everything_that_was_started(house: UpHouse) -> None:
     running = [identity for part in SERVICES if (identity := house.identity(part))]
     os.kill(house.process.pid, signal.SIGINT)
-    house.process.wait(60)
+    house.process.wait(240)
     assert not [identity for identity in running if identity.is_running]
     assert "Everything that was started here is stopped" in house.said

@@ -55,11 +55,11 @@ class UpHouse:
 
     def kill(self, service: str) -> Identity:
         """SIGKILL the process of a service; returns which one it was."""
-        victim = wait_until(f"the {service} to run", lambda: self._running(service), 60)
+        victim = wait_until(f"the {service} to run", lambda: self._running(service), 120)
         os.kill(victim.pid, signal.SIGKILL)
         return victim
 
-    def await_another(self, service: str, than: Identity, seconds: float = 120) -> None:
+    def await_another(self, service: str, than: Identity, seconds: float = 300) -> None:
         """Wait until the supervisor has started the service again."""
         wait_until(f"another {service}", lambda: (now := self._running(service)) is not None and now != than, seconds)
 
@@ -88,7 +88,7 @@ def up_house(home: Path, *options: str, env: Mapping[str, str] | None = None) ->
         stack.callback(jobs_server.stop)
         customers = start_worker(jobs_server, CUSTOMER_POOL, home.parent, name="customers", cwd=home.parent)
         stack.callback(customers.stop)
-        process.wait_until_ready("Caseproof to be up", lambda: "Caseproof is up." in process.log.read_text(), 180)
+        process.wait_until_ready("Caseproof to be up", lambda: "Caseproof is up." in process.log.read_text(), 400)
         ui_url = ours["CASEPROOF_PREFECT_URL"]
         server = PrefectServer(process, home, f"{ui_url}/api", ui_url, password_file(home).read_text().strip())
         # Other terminals are told of the home alone, and find the server and its password by themselves.

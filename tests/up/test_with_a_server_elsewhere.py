@@ -51,7 +51,7 @@ class Installation:
         return self.started[-1]
 
     def is_up(self, process: Process) -> None:
-        process.wait_until_ready("Caseproof to be up", lambda: "Caseproof is up." in process.log.read_text(), 120)
+        process.wait_until_ready("Caseproof to be up", lambda: "Caseproof is up." in process.log.read_text(), 300)
 
     def identity(self, service: str) -> Identity:
         return recorded(self.home, service)
@@ -117,7 +117,7 @@ def test_killed_itself_the_next_up_takes_its_services_over_and_then_stops_them(i
     os.kill(before["web"].pid, signal.SIGKILL)
     wait_until("the web app to be started again", lambda: installation.identity("web") != before["web"], 60)
     os.kill(second.pid, signal.SIGTERM)
-    second.wait(60)
+    second.wait(240)
     assert not any(identity.is_running for identity in before.values())
     assert "Everything that was started here is stopped" in second.log.read_text()
 
@@ -181,6 +181,6 @@ def test_stopped_while_it_is_starting_it_leaves_nothing(installation: Installati
     process.wait_until_ready("the worker to be started", lambda: (installation.home / "up" / "worker.json").exists())
     worker = installation.identity("worker")
     os.kill(process.pid, signal.SIGTERM)
-    process.wait(60)
+    process.wait(240)
     assert not worker.is_running
     assert "Stopped while it was starting." in process.log.read_text()
