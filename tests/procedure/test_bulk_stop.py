@@ -230,13 +230,16 @@ def test_a_reopened_case_shares_the_notice_of_this_pass_and_not_of_its_first(wor
 
 def test_no_more_calls_are_under_way_at_once_than_the_policy_says(world: World) -> None:
     some = jobs(world, 40)
-    lock, under_way, most = threading.Lock(), 0, 0
+    lock, together, under_way, most = threading.Lock(), threading.Event(), 0, 0
 
     def during(_: str) -> None:
         nonlocal under_way, most
         with lock:
             under_way += 1
             most = max(most, under_way)
+        if most >= 3:
+            together.set()
+        together.wait(60)  # the first ones for each other, however slowly they come
         time.sleep(0.002)
         with lock:
             under_way -= 1
