@@ -34,6 +34,7 @@ from caseproof.domain.errors import BadInput
 from caseproof.evidence.browser import ARGUMENTS, started
 from caseproof.evidence.gate import Gate, place_of
 from caseproof.evidence.masking import cover, is_covered
+from caseproof.evidence.own_certificates import keys_of
 from caseproof.evidence.page_check import NotTheRun, Shot, fault_of, origin_of, refuse_shot, without_query
 from caseproof.evidence.seen_words import text_that_is_seen
 from caseproof.http.redaction import WordsOfOthers, secrets_in
@@ -174,7 +175,8 @@ class _Camera:
             os.kill(pid, signal.SIGKILL)
 
     def _shot(self, playwright: Playwright) -> Shot:
-        context = started(self.browser, partial(self._context, playwright))
+        keys = [] if self.page.html else keys_of(self.gate, self.page.own or (self.page.url,), self.page.ca)
+        context = started(self.browser, partial(self._context, playwright, keys))
         try:
             context.set_default_timeout(_GRACE * 500)
             tab = context.pages[0] if context.pages else context.new_page()
@@ -190,11 +192,11 @@ class _Camera:
             with suppress(Error):
                 context.close()
 
-    def _context(self, playwright: Playwright, sandbox: bool) -> BrowserContext:
+    def _context(self, playwright: Playwright, keys: Sequence[str], sandbox: bool) -> BrowserContext:
         return playwright.chromium.launch_persistent_context(
             self.folder / "profile",
             executable_path=self.browser,
-            args=_ARGUMENTS,
+            args=[*_ARGUMENTS, *([f"--ignore-certificate-errors-spki-list={','.join(keys)}"] if keys else [])],
             env=self._environment(),
             artifacts_dir=self.folder / "artifacts",
             viewport={"width": WIDTH, "height": HEIGHT},

@@ -280,7 +280,7 @@ class AirflowClient:
         dag_id, _, number = run.id.partition("/")
         token = self._api.token()
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        return RunPage(run.url, (dag_id, number), "Success", headers=headers, own=(self._url,))
+        return RunPage(run.url, (dag_id, number), "Success", headers=headers, own=(self._url,), ca=self._ca)
 
     def remove(self, job_id: str) -> None:
         require(self, Ability.REMOVE, job_id)

@@ -228,7 +228,8 @@ class RunPage:
     ``success``: the platform's own word for success; ``storage``: local-storage entries that log the browser in
     (secret: never logged, never part of evidence); ``headers``: the same as HTTP headers. ``own``: the addresses
     under which the platform was set up; of private ones the browser reaches these alone (none given: the page's own).
-    ``advice``: what people do where the page does not show the run at all.
+    ``ca`` (PEM) is the authority that the platform's block names for its certificate, if any. ``advice``: what people
+    do where the page does not show the run at all.
 
     A platform without such a page gives ``told`` instead: what it told of the run, a label and its words each, from
     which Caseproof renders one (``evidence.rendered``); ``html`` is that page then, and needs no address.
@@ -240,6 +241,7 @@ class RunPage:
     storage: Mapping[str, str] = field(default_factory=dict, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     own: Sequence[str] = ()
+    ca: str = field(default="", repr=False)
     advice: str = ""
     told: Sequence[tuple[str, str]] = ()
     html: str = field(default="", repr=False)

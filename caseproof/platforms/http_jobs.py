@@ -348,5 +348,6 @@ class HttpJobsClient:
             page.success,
             headers=self._access.page_headers or {},
             own=(self._site, self._access.base),  # what was set up, not what an answer says
+            ca=self._access.ca,
             advice=page.advice,
         )

@@ -40,7 +40,7 @@ class ReceiversRecord:
         transport: Transport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.declared = declared
+        self.declared, self._ca = declared, ca
         self._headers = _login(declared.login, secret)
         self._api = HttpApi(
             declared.address,
@@ -116,7 +116,7 @@ class ReceiversRecord:
         names = tuple(filled(one, values) for one in shown.names)
         own = origin(shown.address) or shown.address
         headers = self._headers if own == origin(self.declared.address) else {}  # our login goes to no other server
-        return RunPage(run.url, names, shown.success, headers=headers, own=(own,))
+        return RunPage(run.url, names, shown.success, headers=headers, own=(own,), ca=self._ca)
 
     # -- reading -----------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -389,8 +390,13 @@ def test_a_dag_that_no_file_defines_any_more_is_no_job(platform: AirflowClient, 
         platform.go_live(JOB)
 
 
-def test_the_page_of_a_run_gets_the_token_as_a_header_that_nobody_sees(platform: AirflowClient) -> None:
-    page = platform.page(platform.start_run(JOB, KEY))
+def test_the_page_of_a_run_gets_the_token_as_a_header_that_nobody_sees(
+    airflow: tuple[Airflow, str], certificate: Path
+) -> None:
+    own = certificate.read_text().partition("-----BEGIN PRIVATE KEY")[0]
+    with client(airflow[1], ca=own) as made:
+        page = made.page(made.start_run(JOB, KEY))
+    assert page.ca == own  # the browser has to know it, too
     assert page.url.endswith(f"/dags/{TWIN}/runs/JF-000001%3Areactivation%3A1%3A7")
     assert (page.names, page.success) == ((TWIN, KEY), "Success")
     assert page.headers["Authorization"].startswith("Bearer token-")

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, cast
 
 import httpx
@@ -230,8 +231,11 @@ def test_only_an_executed_run_succeeded_and_an_unknown_word_is_neither_good_nor_
         client.run(run.id)
 
 
-def test_a_page_is_known_by_the_runs_and_the_jobs_names_and_the_word_for_success(there: Service) -> None:
-    client = there.client(page_headers={"Cookie": "session=hunter2"})
+def test_a_page_is_known_by_the_runs_and_the_jobs_names_and_the_word_for_success(
+    there: Service, certificate: Path
+) -> None:
+    own = certificate.read_text().partition("-----BEGIN PRIVATE KEY")[0]
+    client = there.client(page_headers={"Cookie": "session=hunter2"}, ca=own)
     run = client.start_run(JOB, KEY)
     page = client.page(run)
     assert (page.url, list(page.names), page.success) == (
@@ -239,7 +243,7 @@ def test_a_page_is_known_by_the_runs_and_the_jobs_names_and_the_word_for_success
         [run.id, JOB],
         "Done",
     )
-    assert page.own == ("https://jobs.example.com/ui", BASE)
+    assert (page.own, page.ca) == (("https://jobs.example.com/ui", BASE), own)
     assert "hunter2" not in repr(page)
 
 

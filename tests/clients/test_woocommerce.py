@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -410,7 +411,8 @@ def test_an_expression_that_does_not_fit_an_answer_is_told_as_one() -> None:
 # -- the block, and the vendor's description --------------------------------------------------------------------------
 
 
-def test_the_block_makes_the_client_that_its_fields_say(world: World) -> None:
+def test_the_block_makes_the_client_that_its_fields_say(world: World, certificate: Path) -> None:
+    own = certificate.read_text().partition("-----BEGIN PRIVATE KEY")[0]
     block = WooCommerceSite(
         site_url=world.address,
         consumer_key=SecretStr(KEY),
@@ -419,12 +421,14 @@ def test_the_block_makes_the_client_that_its_fields_say(world: World) -> None:
         api_keys="Bazaar connector\n\nERP\n",
         record=record_at(world.address),
         record_secret=SecretStr(TOKEN),
+        ca=own,
     )
     client = block.client()
     world.stack.callback(client.close)
     jobs = [one.job.id for one in client.survey(ago()).jobs]
     assert jobs == [world.orders, world.stock, "key/Bazaar connector", "key/ERP"]
     assert client.probe().lacks == ()
+    assert client.page(client.run(world.shop.delivered("1", "ok"))).ca == own
 
 
 def test_the_block_refuses_a_record_that_is_none_when_it_is_saved() -> None:

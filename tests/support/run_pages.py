@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import signal
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -92,7 +93,7 @@ def in_time_however_slow(seconds: float | None = None) -> Iterator[None]:
 class Platform:
     """A web server on a free port that keeps what it was asked, and can be told to answer badly."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.release = threading.Event()
         self.other = ""
@@ -110,6 +111,9 @@ class Platform:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_port}"
+        if tls is not None:
+            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
+            self.url = self.url.replace("http:", "https:")
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True)
         self.thread.start()
 
