@@ -18,6 +18,8 @@ from caseproof.evidence.browser import ARGUMENTS, require_browser
 from caseproof.web import create_app
 from tests.support.serving import serving
 
+expect.set_options(timeout=60_000)  # milliseconds
+
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
 
 

@@ -20,6 +20,8 @@ from caseproof.web import create_app
 from tests.support.serving import serving
 from tests.support.urgent import LEAD, OWL, calling, ended, holder, link, paging, raised
 
+expect.set_options(timeout=60_000)  # milliseconds
+
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
 LOOKS = ((PHONE, "dark"), (DESK, "light"))
 POLICY = """
