@@ -26,6 +26,7 @@ from caseproof.evidence.gate import Gate
 from caseproof.evidence.own_certificates import keys_of
 from caseproof.evidence.screenshot import THUMBNAIL_BYTES, ScreenshotFailed, Shot, photograph, thumbnail
 from caseproof.platforms.base import RunPage
+from caseproof.up.processes import wait_until
 from tests.support.run_pages import Platform, accepted, picture
 
 
@@ -139,7 +140,8 @@ def test_a_page_whose_script_never_ends_is_given_up_and_its_browser_ended(
     with pytest.raises(ScreenshotFailed, match="could not picture"):
         photograph(page, browser=wrapper, clock=utc_now, home=tmp_path / "home", seconds=5)
     assert time.monotonic() - started < soon
-    assert not psutil.pid_exists(int((tmp_path / "noted").read_text()))
+    pid = int((tmp_path / "noted").read_text())
+    wait_until("the browser to end", lambda: not psutil.pid_exists(pid), 60, every=0.05)
     assert list((tmp_path / "home").iterdir()) == []
 
 

@@ -232,7 +232,7 @@ def test_old_copies_go_but_for_those_that_something_runs_from(package: Path, cop
     now = time.time()
     for name, days in {"running": 90, "old": 31, "young": 29, "half-old": 1}.items():
         os.utime(copies / name, (now, now - days * 24 * 3600))
-    process = subprocess.Popen([str(program), "60"])
+    process = subprocess.Popen([str(program), "600"])
     try:
         copy = unprivileged.copy_of([package], WHEEL, copies)
     finally:
