@@ -29,6 +29,7 @@ from caseproof.domain.vocabulary import Decision
 from caseproof.evidence.screenshot import NotTheRun, ScreenshotFailed, Shot
 from caseproof.platforms.base import JobPlatform, PlatformDown, RunPage
 from caseproof.platforms.prefect import PrefectJobsClient
+from caseproof.procedure.closing import ticket
 from caseproof.procedure.closing.proving import with_browser
 from caseproof.procedure.core.services import Services, bootstrap
 from caseproof.procedure.notify.mail_pace import paced
@@ -173,8 +174,8 @@ def load_desk(name: str = "") -> Desk:
 
 
 def desk_of(ref: str) -> Desk:
-    """The client of the desk that the policy names for the cases of this procedure."""
-    return load_desk(services().policy.desk_of(ref.partition("-")[0]))
+    """The client of the desk that the case's ticket is on."""
+    return load_desk(ticket.desk_of(services().policy, load_case(ref)))
 
 
 def load_sender() -> Send:

@@ -25,7 +25,7 @@ from caseproof.procedure.containment import containment, opening
 from caseproof.procedure.containment.stop import held_jobs
 from caseproof.procedure.core import causes
 from caseproof.procedure.notify import correcting, recovery, telling
-from tasks.common import load_case, load_desk, load_platform, load_sender, patient, ports, runner_of, services
+from tasks.common import desk_of, load_case, load_desk, load_platform, load_sender, patient, ports, runner_of, services
 from tasks.display.showing import show_the_job_run, show_the_picture, show_the_proof
 from tasks.ports import Step
 
@@ -57,9 +57,8 @@ def stop_the_job(ref: str) -> None:
 @step(StepName.OPEN_THE_TICKET, "J1", due=lambda case: not has_open_ticket(case) or is_ticket_missed(case))
 def open_the_ticket(ref: str) -> None:
     """J1. Key: REF/ticket; the desk looks for the case's reference first. A reopened case opens its own again."""
-    ticket.ensure_ticket(
-        services().ledger, services().effects, services().links, load_desk(), ref, desk_name=services().policy.desk
-    )
+    name = ticket.desk_to_open_on(services().policy, load_case(ref))
+    ticket.ensure_ticket(services().ledger, services().effects, services().links, load_desk(name), ref, desk_name=name)
 
 
 def _is_to_be_told(case: Case) -> bool:
@@ -84,7 +83,7 @@ def correct_the_notice(ref: str) -> None:
 @step(StepName.NOTE_ON_THE_TICKET, "J8", due=lambda case: bool(ticket.words_to_note(services().store, case)))
 def note_on_the_ticket(ref: str) -> None:
     """J8: what the retailer wrote, for the front line. Key: REF/note/kind/digest."""
-    ticket.note_words(services().ledger, services().effects, services().links, load_desk(), ref)
+    ticket.note_words(services().ledger, services().effects, services().links, desk_of(ref), ref)
 
 
 @step(StepName.RUN_IT_AGAIN, "J9, J10", due=lambda case: case.state is State.DECIDED)
@@ -147,7 +146,7 @@ def _is_not_attached(case: Case) -> bool:
 @step(StepName.ATTACH_THE_PICTURE, "J7, J8", due=_is_not_attached)
 def attach_the_picture(ref: str) -> None:
     """J7, J8. Key: REF/attach/digest; the desk's own list is read back."""
-    ticket.attach_photo(services().ledger, services().vault, services().effects, load_desk(), ref)
+    ticket.attach_photo(services().ledger, services().vault, services().effects, desk_of(ref), ref)
 
 
 def _may_look_again(case: Case) -> bool:
@@ -173,14 +172,14 @@ def make_the_proof(ref: str) -> None:
 def close_the_case(ref: str) -> None:
     """J7, J8: attach the proof, then close; the store refuses it without a proof of this opening."""
     pictures.refuse_unwanted(load_case(ref), services().policy.closing, services().links)
-    proving.close(services().ledger, services().vault, services().effects, load_desk(), ref)
+    proving.close(services().ledger, services().vault, services().effects, desk_of(ref), ref)
     show_the_proof(load_case(ref))
 
 
 @step(StepName.CLOSE_THE_TICKET, "J7, J8", due=owes_ticket_closing)
 def close_the_ticket(ref: str) -> None:
     """After the case: the ticket's status, read back from the desk."""
-    ticket.close_ticket(services().ledger, services().links, load_desk(), ref)
+    ticket.close_ticket(services().ledger, services().links, desk_of(ref), ref)
 
 
 @step(StepName.TELL_IT_WORKS_AGAIN, "J5", due=is_to_be_told_the_end, called="tell the retailer how it ended")

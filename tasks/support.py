@@ -26,14 +26,13 @@ from caseproof.domain.support.forms import (
     form_for,
 )
 from caseproof.domain.support.owing import lacks_ticket, without_ticket
-from caseproof.domain.support.procedure import SUPPORT
 from caseproof.procedure.closing import ticket
 from caseproof.procedure.closing.development import ensure_development_tickets
 from caseproof.procedure.core.asked import answer_to
 from caseproof.procedure.core.support import people_of
 from caseproof.procedure.escalation import closing, telling
 from caseproof.procedure.views.support_parts import what_to_do
-from tasks.common import load_case, load_desk, load_platform, load_sender, services
+from tasks.common import desk_of, load_case, load_desk, load_platform, load_sender, services
 from tasks.display.logs import log
 from tasks.display.showing import show_the_proof
 from tasks.forms.asking import ask
@@ -111,7 +110,7 @@ def tell_the_ticket(ref: str) -> None:
     the keeper makes up for it.
     """
     here, people = services(), people_of(services().policy)
-    name, theirs = here.policy.desk_of(SUPPORT.prefix), here.policy.development_desk
+    theirs = here.policy.development_desk
     given = (here.ledger, here.effects, here.links)
 
     def develop() -> None:
@@ -120,10 +119,14 @@ def tell_the_ticket(ref: str) -> None:
                 here.ledger, here.effects, here.files, here.links, load_desk(theirs), ref, desk_name=theirs
             )
 
+    def ensure() -> None:
+        name = ticket.desk_to_open_on(here.policy, load_case(ref))
+        ticket.ensure_ticket(*given, load_desk(name), ref, desk_name=name, people=people)
+
     in_order = (
-        lambda: ticket.ensure_ticket(*given, load_desk(name), ref, desk_name=name, people=people),
-        lambda: ticket.note_words(*given, load_desk(name), ref, people=people),
-        lambda: ticket.close_ticket(here.ledger, here.links, load_desk(name), ref),
+        ensure,
+        lambda: ticket.note_words(*given, desk_of(ref), ref, people=people),
+        lambda: ticket.close_ticket(here.ledger, here.links, desk_of(ref), ref),
     )
     for tells in (in_order, (develop,)):
         for tell in tells:

@@ -3,18 +3,17 @@ other, nothing is said to the wrong ticket, and no secret of a ticket comes into
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from caseproof.desks.base import Comment, DeskDown, DeskError, Raised, Ticket, TicketStatus
 from caseproof.desks.html_text import as_text
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.procedure.core.by_hand import name_ticket
 from caseproof.procedure.keeper import looking_at_tickets, raised_on_the_desk
 from caseproof.procedure.keeper.raised_on_the_desk import AT_ONCE
 from caseproof.store.errors import Unreadable
 from tests.support.peoples_desk import PeoplesDesk, with_people
-from tests.support.world import JOB, World
+from tests.support.world import DECIDER, JOB, World
 
 SECRET = "password=hunter2hunter2"
 
@@ -210,29 +209,47 @@ def test_what_a_ticket_says_that_was_merged_into_the_cases_own_stands_in_the_cas
     assert len(world.case(waiting).every(Kind.SAID_ON_TICKET)) == 1
 
 
-def test_the_ticket_is_looked_at_on_the_desk_that_it_is_on(world, waiting) -> None:
-    world.step("ticket", waiting)
-    ticket = world.case(waiting).ticket.data["ticket"]
-    stranger, asked = PeoplesDesk(world.services.store, world.vault, world.clock), []
-    stranger.ticket = lambda number: Ticket(number, "", TicketStatus.CLOSED, "")
-    stranger.set_status = lambda *said: asked.append(said)
-    old, world.desk = world.desk, stranger
-    hands = dataclasses.replace(
-        _hands(world), policy=world.policy.model_copy(update={"desk": "another"}), desk_called=lambda _: old
-    )
-    old.set_status(ticket, TicketStatus.CLOSED)
-    found = looking_at_tickets.look_at_tickets(hands, lambda ref, error: pytest.fail(f"{ref}: {error}"), 60)
-    assert (found.opened_again, asked, old.ticket(ticket).status) == ([waiting], [], TicketStatus.OPEN)
+@pytest.fixture
+def moved(world, make_world) -> PeoplesDesk:
+    """Since its case has a ticket, the team works on another desk: the number is somebody else's there."""
+    world.walk(world.open(), until="tell")
+    another = make_world()
+    desk = PeoplesDesk(another.services.store, another.vault, another.clock)
+    desk.create("a stranger's", "Something else", "")
+    world.desks, world.desk = {"desk": world.desk, "another": desk}, desk
+    world.services = world.process(policy=world.policy.model_copy(update={"desk": "another"}))
+    return desk
 
 
-def _hands(world):
-    from caseproof.procedure.keeper.ways import Hands
+def test_a_case_keeps_its_ticket_on_the_desk_that_it_is_on_though_the_policy_names_another(
+    world, keeper, moved
+) -> None:
+    old, ref, number = world.desks["desk"], "JF-000001", "T-000001"
+    old.set_status(number, TicketStatus.CLOSED)
+    old.write(number, "It works.")
+    done = keeper(minutes=1)
+    assert (done.tickets_opened_again, done.said_on_ticket, done.problems.said) == ([ref], [ref], {})
+    assert world.walk(ref).is_closed
+    assert (old.ticket(number).status, len(old.attachments(number))) == (TicketStatus.CLOSED, 2)
+    told = (moved.ticket(number).status, moved.texts(number), moved.attachments(number))
+    assert told == (TicketStatus.OPEN, [], []), "a stranger's ticket is told nothing"
 
-    here = world.services
-    return Hands(
-        here.ledger, here.effects, here.links, here.policy, lambda: world.desk, lambda: here.dispatch(world.send),
-        here.files,
-    )  # fmt: skip
+
+def test_what_a_closed_case_owes_its_ticket_is_made_up_for_on_the_desk_that_it_is_on(world, keeper, moved) -> None:
+    old, ref, number = world.desks["desk"], "JF-000001", "T-000001"
+    old.faulty.fails("set_status", before=DeskError("A required field is empty.", "Fill it in."))
+    world.walk(ref)
+    assert old.ticket(number).status is TicketStatus.OPEN
+    assert ref in keeper(days=1).done_late
+    assert (old.ticket(number).status, moved.ticket(number).status) == (TicketStatus.CLOSED, TicketStatus.OPEN)
+
+
+def test_a_ticket_that_a_person_names_is_on_the_desk_that_the_policy_names_by_now(world, moved) -> None:
+    ref, other = "JF-000001", moved.create("by a person", "The same job", "").id
+    name_ticket(world.services.ledger, world.services.policy.team, ref, other, "We moved.", by=DECIDER)
+    assert world.walk(ref).is_closed
+    assert world.case(ref).ticket.data["desk"] == "another"
+    assert (moved.ticket(other).status, len(moved.attachments(other))) == (TicketStatus.CLOSED, 2)
 
 
 def test_a_robot_that_writes_on_the_ticket_all_day_does_not_fill_the_case(world, keeper, waiting) -> None:

@@ -49,6 +49,7 @@ class Keeper:
             list,
             self.said.append,
             lambda run: f"https://prefect.example.com/runs/{run}",
+            lambda name: here.desks.get(name, here.desk),
         )
 
 

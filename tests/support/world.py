@@ -18,6 +18,7 @@ from prefect.logging import disable_run_logger
 
 from caseproof.config.policy import BUILT_IN, Policy, load_policy
 from caseproof.config.settings import Settings
+from caseproof.desks.base import Desk
 from caseproof.domain.case import Case
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Event
@@ -81,6 +82,8 @@ class World:
     decision: Decision = Decision.AFTER_FIX
     walker: Walker = field(init=False)
     """Who carried the last walk."""
+    desks: dict[str, Desk] = field(default_factory=dict)
+    """The desks by what the policy calls them, where there is more than ``desk``."""
     flow: Callable[..., object] = job_failure_case.fn
     """What ``walk`` walks: the real flow, except where a test changes it."""
 
@@ -266,6 +269,7 @@ class World:
             sender=lambda: self.send,
             camera=self.camera,
             carrier=walker,
+            desk_called=lambda name: self.desks.get(name, self.desk),
         )
         walker.processes.append([])
         try:

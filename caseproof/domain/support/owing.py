@@ -53,12 +53,12 @@ def without_ticket(case: Case) -> list[FactOf[says.DevelopmentRaised]]:
     return [fact for fact in lacks if not is_given_up(case, Debt.DEVELOPMENT, str(fact.seq))]
 
 
-def development_answers(case: Case) -> list[tuple[str, FactOf[says.ReturnedToPt]]]:
+def development_answers(case: Case) -> list[tuple[FactOf[says.DevelopmentTicket], FactOf[says.ReturnedToPt]]]:
     """What came back from development, each with the ticket that it answers."""
     found = []
     for fact in case.all_of(says.ReturnedToPt):
         asked = max((one.seq for one in case.all_of(says.DevelopmentRaised) if one.seq < fact.seq), default=0)
-        of_it = (one.data["ticket"] for one in case.all_of(says.DevelopmentTicket) if one.data["raised"] == asked)
+        of_it = (one for one in case.all_of(says.DevelopmentTicket) if one.data["raised"] == asked)
         found += [(ticket, fact) for ticket in of_it]
     return found
 

@@ -3,6 +3,8 @@ what was tried, with its outcome, what was consulted and seen, and the history."
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from caseproof.desks.base import Desk, DeskError, TicketStatus
 from caseproof.domain.case import Case, Fact, FactOf
 from caseproof.domain.emergency import payloads as emergency
@@ -65,10 +67,11 @@ def _raise(
     return ledger.change(case.ref, lambda now: [event] if fact.seq in [one.seq for one in without_ticket(now)] else [])
 
 
-def hear_development(ledger: Ledger, desk: Desk, ref: str) -> Case:
+def hear_development(ledger: Ledger, desk_named: Callable[[str], Desk], ref: str) -> Case:
     """Write down that development closed its ticket on its desk, once: PT looks at what was done. Raises DeskError."""
     case = ledger.case(ref)
     for fact in tickets_waited_for(case):
+        desk = desk_named(fact.data["desk"])  # the policy may name another by now, where the number is somebody else's
         if desk.ticket(fact.data["ticket"]).status is not TicketStatus.CLOSED:
             continue
         event = ledger.event(Kind.DEVELOPMENT_ANSWERED, raised=fact.data["raised"], ticket=fact.data["ticket"])
@@ -89,19 +92,20 @@ def _waits(case: Case, fact: FactOf[says.DevelopmentTicket]) -> bool:
     return not heard and raised == max(one.seq for one in case.all_of(says.DevelopmentRaised))
 
 
-def tell_development(effects: Effects, links: Links, desk: Desk, case: Case) -> None:
+def tell_development(effects: Effects, links: Links, desk_named: Callable[[str], Desk], case: Case) -> None:
     """Ensure that development's ticket says what became of its answer: that PT has it, and in which words it came back.
 
     Raises DeskError.
     """
-    for ticket, fact in development_answers(case):
+    for of, fact in development_answers(case):
+        desk, ticket = of.data["desk"], of.data["ticket"]
         key = answer_key(case, fact)
         text = (
             f"{in_ticket(fact.actor)} gave it back to PT: {in_ticket(fact.data['result'])}\n{links.case_url(case.ref)}"
         )
 
-        def comment(_: Json, ticket: str = ticket, key: str = key, text: str = text) -> Json:
-            desk.comment(ticket, key, text)
+        def comment(_: Json, desk: str = desk, ticket: str = ticket, key: str = key, text: str = text) -> Json:
+            desk_named(desk).comment(ticket, key, text)
             return {"ticket": ticket}
 
         idempotent_effect(

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 from types import MappingProxyType
 
+from caseproof.config.policy import Policy
 from caseproof.desks.base import Attachment, Desk, DeskError, Ticket, TicketStatus, UnknownTicket
 from caseproof.domain import payloads as says
 from caseproof.domain.aftermath import TOLD
@@ -44,6 +45,17 @@ class TicketNotOpen(CaseproofError):
     """The desk took the opening of the ticket and still shows it closed."""
 
     code = Code.TICKET_NOT_OPEN
+
+
+def desk_of(policy: Policy, case: Case) -> str:
+    """What the policy calls the desk that the case's ticket is on: it may name another by now, where the same number is
+    somebody else's. Of a case without a ticket, the one that it will be on."""
+    return str(case.ticket.data["desk"]) if case.ticket else policy.desk_of(case.procedure.prefix)
+
+
+def desk_to_open_on(policy: Policy, case: Case) -> str:
+    """``desk_of``, for who ensures that there is a ticket: one that a person named is on the desk of now."""
+    return desk_of(policy, case) if named_ticket(case) is None else policy.desk_of(case.procedure.prefix)
 
 
 def ensure_ticket(

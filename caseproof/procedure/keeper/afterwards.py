@@ -22,7 +22,7 @@ def end_recordings(ledger: Ledger, say: Callable[[str], None]) -> list[str]:
     return done
 
 
-def ask_development(ledger: Ledger, desk: Callable[[], Desk], say: Callable[[str], None]) -> list[str]:
+def ask_development(ledger: Ledger, desk_named: Callable[[str], Desk], say: Callable[[str], None]) -> list[str]:
     """See whether development closed its tickets; gives the cases in which that is news. Raises DeskError."""
     with ledger.store.reading() as uow:
         refs = uow.cases.in_state(State.WITH_DEVELOPMENT, AT_MOST)
@@ -31,7 +31,7 @@ def ask_development(ledger: Ledger, desk: Callable[[], Desk], say: Callable[[str
         case = ledger.case(ref)
         if not tickets_waited_for(case):
             continue
-        if hear_development(ledger, desk(), ref).version > case.version:
+        if hear_development(ledger, desk_named, ref).version > case.version:
             news.append(ref)
             say(f"{ref}: the development team closed its ticket (E5)")
     return news

@@ -246,8 +246,7 @@ class _Keeper:
         with self._apart("recordings"):
             self._done.by_time += end_recordings(here.ledger, say)
         with self._apart("development's tickets"):
-            desk = self._hands.desk_named
-            heard = ask_development(here.ledger, lambda: desk(here.policy.development_desk), say)
+            heard = ask_development(here.ledger, self._hands.desk_named, say)
             self._done.by_time += heard
             # Its run is woken in the next pass: the event is news.
 

@@ -19,8 +19,8 @@ from caseproof.domain.closure import closure_blockers
 from caseproof.domain.codes import Code
 from caseproof.domain.errors import CaseproofError
 from caseproof.domain.events import Event
-from caseproof.domain.owing import Debt, has_open_ticket
-from caseproof.procedure.closing.ticket import TicketNotOpen, offer_another
+from caseproof.domain.owing import has_open_ticket
+from caseproof.procedure.closing.ticket import TicketNotOpen, desk_of, offer_another
 from caseproof.procedure.core.parts import Ledger, Links
 from caseproof.procedure.core.texts import in_ticket
 from caseproof.procedure.keeper.ways import Hands
@@ -72,7 +72,7 @@ def look_at_tickets(hands: Hands, wrong: Callable[[str, Exception], None], hung:
         name = ""
         try:
             case = hands.ledger.case(row.ref)
-            name = _desk_of(hands, case)
+            name = desk_of(hands.policy, case)
             if name not in down and has_open_ticket(case):
                 _look(hands.ledger, hands.links, hands.desk_named(name), case, found)
         except Exception as error:
@@ -171,11 +171,6 @@ def _times(case: Case) -> int:
     """How often the ticket was opened again in this opening, because somebody had closed it."""
     opened = case.last_opened.seq if case.last_opened else 0
     return sum(1 for fact in case.all_of(says.TicketReopened) if fact.seq > opened and fact.data.get("why"))
-
-
-def _desk_of(hands: Hands, case: Case) -> str:
-    """The desk that the ticket is on: the policy may name another by now, where its number is somebody else's."""
-    return str(case.ticket.data["desk"]) if case.ticket else hands.desk_for(Debt.NOTE, case.ref)
 
 
 def _ticket_of(case: Case) -> str:

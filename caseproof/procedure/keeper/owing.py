@@ -56,13 +56,15 @@ def work_off(hands: Hands, problems: Problems, hung: float) -> Worked:
         way = WAYS[what]
         if way.do is None or time.monotonic() > deadline:
             continue
-        through = f"desk {hands.desk_for(what, ref)}" if way.through == "desk" else way.through
-        if through in down:
-            if (why := down[through]) is not None:
-                _note_held_up(ledger, rows, why)
-            continue
+        through = ""
         try:
-            done = way.do(hands, ref) if _is_owed(ledger.case(ref), rows) else []
+            case = ledger.case(ref)
+            through = hands.through(what, case)
+            if through in down:
+                if (why := down[through]) is not None:
+                    _note_held_up(ledger, rows, why)
+                continue
+            done = way.do(hands, ref) if _is_owed(case, rows) else []
         except NotYourTurn:
             down[through] = None  # much mail waits: nothing is wrong, and the next pass goes on
         except Exception as error:

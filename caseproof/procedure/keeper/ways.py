@@ -9,10 +9,11 @@ from typing import Literal
 
 from caseproof.config.policy import Policy
 from caseproof.desks.base import Desk, DeskDown, DeskError
+from caseproof.domain.case import Case
 from caseproof.domain.owing import Debt
 from caseproof.procedure.answers.writing_back import send_written
 from caseproof.procedure.closing.development import ensure_development_tickets, tell_development
-from caseproof.procedure.closing.ticket import close_ticket, ensure_ticket, note_words
+from caseproof.procedure.closing.ticket import close_ticket, desk_of, desk_to_open_on, ensure_ticket, note_words
 from caseproof.procedure.core.parts import Dispatch, Effects, EvidenceFiles, Ledger, Links
 from caseproof.procedure.core.support import people_of
 from caseproof.procedure.notify.correcting import tell_correction
@@ -44,12 +45,23 @@ class Hands:
         """The desk that the policy calls so."""
         return self.desk() if self.desk_called is None or name == self.policy.desk else self.desk_called(name)
 
-    def desk_for(self, what: Debt, ref: str) -> str:
+    def desk_for(self, what: Debt, case: Case) -> str:
         """On which desk something that a case owes is done, as the policy calls it."""
-        return self.policy.development_desk if what is Debt.DEVELOPMENT else self.policy.desk_of(ref.partition("-")[0])
+        match what:
+            case Debt.DEVELOPMENT:
+                return self.policy.development_desk
+            case Debt.TICKET_OPENING:
+                return desk_to_open_on(self.policy, case)
+            case _:
+                return desk_of(self.policy, case)
+
+    def through(self, what: Debt, case: Case) -> str:
+        """Which system it takes: where that is down, nothing else that takes it is begun."""
+        system = WAYS[what].through
+        return f"desk {self.desk_for(what, case)}" if system == "desk" else system
 
     def _desk(self, ref: str) -> Desk:
-        return self.desk_named(self.desk_for(Debt.NOTE, ref))
+        return self.desk_named(desk_of(self.policy, self.ledger.case(ref)))
 
     def recovery(self, ref: str) -> list[str]:
         """The mail that says how it ended."""
@@ -90,7 +102,7 @@ class Hands:
 
     def ticket_opening(self, ref: str) -> list[str]:
         """The ticket of a support case."""
-        people, name = people_of(self.policy), self.desk_for(Debt.TICKET_OPENING, ref)
+        people, name = people_of(self.policy), desk_to_open_on(self.policy, self.ledger.case(ref))
         ensure_ticket(self.ledger, self.effects, self.links, self.desk_named(name), ref, desk_name=name, people=people)
         return [ref]
 
@@ -100,7 +112,7 @@ class Hands:
         ensure_development_tickets(
             self.ledger, self.effects, self.files, self.links, self.desk_named(name), ref, desk_name=name
         )
-        tell_development(self.effects, self.links, self.desk_named(name), self.ledger.case(ref))
+        tell_development(self.effects, self.links, self.desk_named, self.ledger.case(ref))
         return [ref]
 
     def review(self, ref: str) -> list[str]:
