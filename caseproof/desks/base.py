@@ -109,7 +109,10 @@ class Comment:
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """A ticket that a person raised on the desk: ``by`` whom (an address where the desk tells it), when, and why."""
+    """A ticket that a person raised on the desk: ``by`` whom (an address where the desk tells it), when, and why.
+
+    Somebody raised it, also where the desk does not tell who, or a name that nobody sees.
+    """
 
     ticket: Ticket
     by: str
@@ -117,7 +120,7 @@ class Raised:
     at: datetime
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "by", _name(self.by))
+        object.__setattr__(self, "by", _name(self.by) or "somebody at the desk")
         object.__setattr__(self, "body", _words(self.body))
 
 

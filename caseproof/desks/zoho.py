@@ -266,8 +266,7 @@ class ZohoDesk:
                 or is_marked(as_text(whole.description or ""))  # one of ours that kept no reference
             ):
                 continue
-            by = whole.email or "somebody at the desk"
-            found.append(Raised(_ticket(whole), by, as_text(whole.description or ""), row.created))
+            found.append(Raised(_ticket(whole), whole.email or "", as_text(whole.description or ""), row.created))
         return sorted(found, key=lambda one: (one.at, int(one.ticket.id)))
 
     def attach(self, ticket_id: str, name: str, content: bytes, media_type: str) -> Attachment:

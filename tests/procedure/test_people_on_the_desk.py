@@ -15,7 +15,8 @@ from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.job_failure.lifecycle import State
 from caseproof.platforms.base import PlatformDown
 from caseproof.procedure.containment.known_jobs import note_jobs
-from caseproof.procedure.keeper.looking_at_tickets import AT_ONCE, MOST_REOPENINGS
+from caseproof.procedure.keeper import looking_at_tickets
+from caseproof.procedure.keeper.looking_at_tickets import MOST_REOPENINGS
 from sandbox import zoho as simulated
 from sandbox.provider import running
 from sandbox.zoho import ZohoSimulator
@@ -55,14 +56,16 @@ def test_a_job_that_is_only_mentioned_is_not_stopped_and_the_ticket_is_asked_onc
     world.desk.write(ticket, "I do not know.")
     assert keeper(minutes=1).raised == []
     world.desk.write(ticket, f"Ah, it is this one.\nJob: {JOB}")
+    world.desk.write(ticket, "Thank you.", by="somebody else")
     [ref] = keeper(minutes=1).raised
     assert (world.case(ref).opened.actor, len(world.desk.texts(ticket))) == ("colleague", 1)
 
 
 def test_a_job_that_there_is_not_is_told_on_the_ticket_and_another_answer_counts(world, keeper) -> None:
-    ticket = world.desk.raise_one("Job: offers/feed-x")
-    done = [keeper(minutes=2) for _ in range(3)]
+    ticket, other = (world.desk.raise_one("Job: offers/feed-x") for _ in range(2))
+    done = [keeper(minutes=2) for _ in range(4)]
     assert not any(one.raised for one in done)
+    assert len(world.desk.texts(other)) == 1, "each is asked"
     [told] = world.desk.texts(ticket)
     assert "offers/feed-x" in told
     assert "Answer in a comment here" in told
@@ -181,9 +184,10 @@ def test_what_people_write_on_the_ticket_stands_in_the_case_once(world, keeper, 
     assert world.case(waiting).state is State.WAITING, "a colleague's words are no word of the retailer's (J8)"
 
 
-def test_every_open_case_has_its_turn_however_many_there_are(world, keeper) -> None:
+def test_every_open_case_has_its_turn_however_many_there_are(world, keeper, monkeypatch) -> None:
+    monkeypatch.setattr(looking_at_tickets, "AT_ONCE", 3)
     refs = []
-    for number in range(AT_ONCE + 2):
+    for number in range(5):
         world.platform.add(f"offers/feed-{number}")
         ref = world.open(f"offers/feed-{number}")
         world.step("contain", ref)
@@ -191,7 +195,7 @@ def test_every_open_case_has_its_turn_however_many_there_are(world, keeper) -> N
         world.desk.write(world.case(ref).ticket.data["ticket"], "Hello.")
         refs.append(ref)
     heard = [keeper(minutes=1).said_on_ticket for _ in range(2)]
-    assert [len(one) for one in heard] == [AT_ONCE, 2]
+    assert [len(one) for one in heard] == [3, 2]
     assert sorted(heard[0] + heard[1]) == refs
 
 

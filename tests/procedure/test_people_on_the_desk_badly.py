@@ -3,14 +3,18 @@ other, nothing is said to the wrong ticket, and no secret of a ticket comes into
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from caseproof.desks.base import Comment, DeskDown, DeskError, Raised, Ticket, TicketStatus
 from caseproof.desks.html_text import as_text
 from caseproof.domain.job_failure.kinds import Kind
+from caseproof.platforms.base import PlatformDown
+from caseproof.procedure.containment.opening import Request
 from caseproof.procedure.core.by_hand import name_ticket
 from caseproof.procedure.keeper import looking_at_tickets, raised_on_the_desk
-from caseproof.procedure.keeper.raised_on_the_desk import AT_ONCE
+from caseproof.procedure.keeper.raising import want, wanted_cases
 from caseproof.store.errors import Unreadable
 from tests.support.peoples_desk import PeoplesDesk, with_people
 from tests.support.world import DECIDER, JOB, World
@@ -97,7 +101,8 @@ def test_a_ticket_that_cannot_be_taken_in_holds_up_no_other_and_is_not_lost(worl
     assert len(keeper(minutes=1).raised) == 1, "it is listed again, though it is an hour old by now"
 
 
-def test_tickets_that_cannot_be_told_do_not_keep_others_from_being_heard(world, keeper) -> None:
+def test_tickets_that_cannot_be_told_do_not_keep_others_from_being_heard(world, keeper, monkeypatch) -> None:
+    monkeypatch.setattr(raised_on_the_desk, "AT_ONCE", 4)
     said = PeoplesDesk.comment
 
     class Choosy(PeoplesDesk):
@@ -108,13 +113,13 @@ def test_tickets_that_cannot_be_told_do_not_keep_others_from_being_heard(world, 
 
     world.desk.__class__ = Choosy
     refused = {}
-    for number in range(AT_ONCE + 1):
+    for number in range(5):
         ticket = world.desk.raise_one(f"Something {number}")
         refused[ticket] = DeskError("No.", "") if number % 2 else DeskDown("It hangs.", "")
     keeper(minutes=1)
     world.clock.move(minutes=1)
     heard = world.desk.raise_one("Something else")
-    for _ in range(AT_ONCE + 2):
+    for _ in range(6):
         keeper(minutes=1)
     assert len(world.desk.texts(heard)) == 1
 
@@ -135,6 +140,22 @@ def test_j2_a_desk_that_refuses_to_show_a_ticket_holds_up_no_stop(world, keeper)
     refuses.clear()
     world.step("ticket", ref)
     assert world.case(ref).ticket.data["adopted"] is True
+
+
+@pytest.mark.parametrize("by", ["", "\u200b"])
+def test_j2_a_ticket_of_which_the_desk_does_not_tell_who_raised_it_stops_its_job(world, keeper, by) -> None:
+    world.desk.raise_one(f"Job: {JOB}")
+    world.desk.by_people = [dataclasses.replace(one, by=by) for one in world.desk.by_people]
+    assert len(keeper(minutes=1).raised) == 1
+
+
+def test_a_program_that_answers_each_question_with_no_job_is_asked_no_more(world, keeper, monkeypatch) -> None:
+    monkeypatch.setattr(raised_on_the_desk, "MOST_ASKED", 2)
+    ticket = world.desk.raise_one("Something is wrong")
+    for _ in range(4):
+        keeper(minutes=1)
+        world.desk.write(ticket, "Job: one\nJob: another")
+    assert len(world.desk.texts(ticket)) == 2
 
 
 def test_a_case_that_cannot_be_read_keeps_no_ticket_from_becoming_one(world, keeper, monkeypatch) -> None:
@@ -176,6 +197,31 @@ def test_two_tickets_for_one_job_are_one_case_and_the_other_ticket_is_told_of_it
     [other] = set(tickets) - {own}
     assert [text.split(":")[0] for text in world.desk.texts(other)] == [f"{ref} is open for this job already"]
     assert not [text for text in world.desk.texts(own) if "already" in text]
+
+
+def test_j2_of_two_tickets_for_one_job_the_one_that_is_deleted_does_not_take_the_others_case_with_it(
+    world, keeper
+) -> None:
+    world.platform.faulty.fails("job", before=PlatformDown("It does not answer."))
+    tickets = [world.desk.raise_one(subject, f"Job: {JOB}") for subject in ("Late", "Late, too")]
+    assert keeper(minutes=1).raised == []
+    with world.services.store.reading() as uow:
+        [wanted] = wanted_cases(uow)
+    world.desk.delete(wanted.request.ticket)
+    [ref] = [ref for _ in range(3) for ref in keeper(minutes=5).raised]
+    case = world.case(ref)
+    assert case.facts["ticket"] in set(tickets) - world.desk.deleted
+    assert not world.platform.is_active(JOB)
+
+
+def test_j2_what_somebody_wants_by_hand_is_not_taken_over_by_a_ticket_for_the_same_job(world, keeper) -> None:
+    world.platform.faulty.fails("job", before=PlatformDown("It does not answer."))
+    want(world.services.ledger, Request("jobs", JOB, "operator", "the web app", cause="feed"))
+    ticket = world.desk.raise_one(f"Job: {JOB}")
+    assert keeper(minutes=1).raised == []
+    world.desk.delete(ticket)
+    [ref] = [ref for _ in range(2) for ref in keeper(minutes=5).raised]
+    assert (world.case(ref).facts["cause"], world.case(ref).opened.actor) == ("feed", "operator")
 
 
 def test_a_ticket_whose_case_another_keeper_opened_meanwhile_is_not_told_that_there_is_one(
@@ -237,8 +283,7 @@ def test_a_case_keeps_its_ticket_on_the_desk_that_it_is_on_though_the_policy_nam
 
 def test_what_a_closed_case_owes_its_ticket_is_made_up_for_on_the_desk_that_it_is_on(world, keeper, moved) -> None:
     old, ref, number = world.desks["desk"], "JF-000001", "T-000001"
-    old.faulty.fails("set_status", before=DeskError("A required field is empty.", "Fill it in."))
-    world.walk(ref)
+    assert world.walk(ref, until="close").is_closed
     assert old.ticket(number).status is TicketStatus.OPEN
     assert ref in keeper(days=1).done_late
     assert (old.ticket(number).status, moved.ticket(number).status) == (TicketStatus.CLOSED, TicketStatus.OPEN)
@@ -252,7 +297,8 @@ def test_a_ticket_that_a_person_names_is_on_the_desk_that_the_policy_names_by_no
     assert (moved.ticket(other).status, len(moved.attachments(other))) == (TicketStatus.CLOSED, 2)
 
 
-def test_a_robot_that_writes_on_the_ticket_all_day_does_not_fill_the_case(world, keeper, waiting) -> None:
+def test_a_robot_that_writes_on_the_ticket_all_day_does_not_fill_the_case(world, keeper, waiting, monkeypatch) -> None:
+    monkeypatch.setattr(looking_at_tickets, "MOST_COMMENTS", 5)
     world.step("ticket", waiting)
     ticket = world.case(waiting).ticket.data["ticket"]
     for _ in range(looking_at_tickets.MOST_COMMENTS + 5):

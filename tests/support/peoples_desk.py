@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from caseproof.desks.abilities import DeskAbility, all_but
-from caseproof.desks.base import Comment, DeskDown, Raised, Ticket
+from caseproof.desks.base import Comment, DeskDown, Raised, Ticket, UnknownTicket
 from caseproof.procedure.containment.known_jobs import note_jobs
 from tests.support.fakes import FaultyDesk
 from tests.support.world import JOB, World
@@ -25,6 +25,7 @@ class PeoplesDesk(FaultyDesk):
         self.written: dict[str, list[Comment]] = {}
         self.asked = 0
         self.down = False
+        self.deleted: set[str] = set()
 
     def _ask(self) -> None:
         self.asked += 1
@@ -41,6 +42,8 @@ class PeoplesDesk(FaultyDesk):
 
     def ticket(self, ticket_id: str) -> Ticket:
         self._ask()
+        if ticket_id in self.deleted:
+            raise UnknownTicket(f"There is no ticket {ticket_id}.", "Name another.")
         return super().ticket(ticket_id)
 
     # -- what people do --
@@ -50,9 +53,12 @@ class PeoplesDesk(FaultyDesk):
         self.by_people.append(Raised(ticket, WHO, body, self._clock()))
         return ticket.id
 
-    def write(self, ticket_id: str, text: str) -> None:
+    def write(self, ticket_id: str, text: str, by: str = "colleague") -> None:
         there = self.written.setdefault(ticket_id, [])
-        there.append(Comment(f"c{len(there)}", "colleague", text, self._clock(), ours=False))
+        there.append(Comment(f"c{len(there)}", by, text, self._clock(), ours=False))
+
+    def delete(self, ticket_id: str) -> None:
+        self.deleted.add(ticket_id)
 
     def texts(self, ticket_id: str) -> list[str]:
         return [one.text for one in super().comments(ticket_id)]

@@ -28,7 +28,7 @@ from caseproof.procedure.containment.known_jobs import KnownJob, jobs_called, jo
 from caseproof.procedure.containment.opening import Request, carries, open_case_with
 from caseproof.procedure.core.texts import in_ticket, short
 from caseproof.procedure.keeper.problems import Problems
-from caseproof.procedure.keeper.raising import LONGEST_SUMMARY, key_of, take_back, want, wanted_cases
+from caseproof.procedure.keeper.raising import LONGEST_SUMMARY, WantedCase, key_of, take_back, want, wanted_cases
 from caseproof.procedure.keeper.ways import Hands
 from caseproof.store.errors import StoreError
 
@@ -38,6 +38,8 @@ OVERLAP = timedelta(minutes=15)
 """So much of what was listed is listed again: a desk may show a ticket late, and its clock may be another."""
 KEPT = timedelta(days=14)
 """How long a ticket is asked for its job, and how long it is known that one was dealt with."""
+MOST_ASKED = 10
+"""How often a ticket is asked: whoever answers more often than that, and never with a job, is a program."""
 LIKE_IT = 5
 _SAID = re.compile(r"^[^\w\n>]*(job|platform)[^\w\n]*[:\uff1a][^\S\n]*(\S.*)$", re.IGNORECASE | re.MULTILINE)
 """A line in a quotation is somebody else's, and is none. It is matched in one go, however long a line is."""
@@ -151,6 +153,10 @@ class _Hearing:
         """Want the case of the job that the text names, or ask on the ticket which it is."""
         try:
             platform, job = self._job(text)
+            here = replace(known, stage=Stage.WANTED, platform=platform, job=job)
+            if (there := self._wish(here)) is not None and there.request.ticket != ticket:
+                self._note(ticket, here)  # as somebody else wants it
+                return False
             summary = f"{known.subject}\n{text}" if known.subject not in text else text
             wish = Request(
                 platform, job, known.by, f"a ticket on {self._name}", summary=summary[:LONGEST_SUMMARY], ticket=ticket
@@ -160,7 +166,7 @@ class _Hearing:
             self._ask(ticket, known, f"{error.problem} {error.next_action}")
             return False
         if standing is None:
-            self._note(ticket, replace(known, stage=Stage.WANTED, platform=platform, job=job))
+            self._note(ticket, here)
             return True
         self._note(ticket, self._done(ticket, known, standing))
         return False
@@ -252,28 +258,50 @@ class _Hearing:
     def _answered(self, ticket: str, known: Known) -> bool:
         news = [one for one in self._desk.comments(ticket) if not one.ours and one.id not in known.heard]
         known = replace(known, heard=(*known.heard, *(one.id for one in news)))
-        text = "\n".join(one.text for one in news)
-        if not _SAID.search(visible(text)):
+        telling = [one for one in news if _SAID.search(visible(one.text))]
+        if not telling:
             self._note(ticket, known)
             return False
-        if any(one.by for one in news):
-            known = replace(known, by=news[-1].by or known.by)
-        return self._want(ticket, known, text)
+        text = "\n".join(one.text for one in telling)
+        return self._want(ticket, replace(known, by=telling[-1].by or known.by), text)
 
     def _became_of(self, ticket: str, known: Known) -> None:
         """Where no case can be opened as the ticket says, the ticket is asked; else the list of what is owed tries."""
-        with self._ledger.store.reading() as uow:
-            wanted = next((one for one in wanted_cases(uow) if one.row.key == key_of(known.platform, known.job)), None)
-            standing = uow.cases.open_for(known.platform, known.job)
+        wanted = self._wish(known)
         if wanted is None:
+            with self._ledger.store.reading() as uow:
+                standing = uow.cases.open_for(known.platform, known.job)
             self._note(ticket, self._done(ticket, known, standing))
         elif wanted.request.ticket != ticket or not wanted.row.code or wanted.row.code in PASSES | HARMLESS:
-            self._note(ticket, known)  # where it is wanted for another ticket, too, that one is asked
+            self._note(ticket, known)  # where it is wanted for another ticket, too, that one is asked first
         else:
-            take_back(self._ledger, wanted.row.key)
+            self._hand_on(ticket, known, wanted)
             self._ask(ticket, replace(known, platform="", job=""), wanted.row.trouble)
 
+    def _wish(self, known: Known) -> WantedCase | None:
+        key = key_of(known.platform, known.job)
+        with self._ledger.store.reading() as uow:
+            return next((one for one in wanted_cases(uow) if one.row.key == key), None)
+
+    def _hand_on(self, ticket: str, known: Known, wanted: WantedCase) -> None:
+        """No case can be opened as this ticket has it (somebody deleted it, perhaps); another that wants a case of the
+        same job is tried in its place."""
+        with self._ledger.store.reading() as uow:
+            others = {
+                other: its
+                for other, (value, _) in uow.cursors.below(self._mark).items()
+                if other != ticket and (its := _read(value)) is not None and its.stage is Stage.WANTED
+            }
+        for other, its in others.items():
+            if (its.platform, its.job) == (known.platform, known.job):
+                want(self._ledger, replace(wanted.request, by=its.by, summary=its.subject, ticket=other))
+                return
+        take_back(self._ledger, wanted.row.key)
+
     def _ask(self, ticket: str, known: Known, why: str) -> None:
+        if known.number >= MOST_ASKED:
+            self._note(ticket, replace(known, stage=Stage.DONE))
+            return
         page = f"{self._hands.links.raise_url}?ticket={ticket}"
         lines = [
             "A ticket that names its job in a line of its own becomes a case, and the job is stopped at once (J1, J2).",
