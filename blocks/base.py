@@ -16,7 +16,7 @@ from prefect.blocks.core import Block
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
-from pydantic import BeforeValidator, HttpUrl, ValidationError, WithJsonSchema
+from pydantic import BeforeValidator, Field, HttpUrl, SecretStr, ValidationError, WithJsonSchema
 
 from caseproof.config.settings import Settings
 from caseproof.desks.abilities import DeskAbilities
@@ -75,6 +75,25 @@ AddressOrNone = Annotated[
     WithJsonSchema({"type": "string", "pattern": f"^({_ADDRESS})?$"}),
 ]
 """An ``Address``, or an empty text for none."""
+
+Authority = Annotated[
+    str,
+    Field(
+        title="Authority",
+        description="The certificate (PEM) of an authority of your own, where the desk or a proxy has one of it. Empty "
+        "for the system's list alone.",
+    ),
+]
+"""The field ``ca`` of a desk."""
+
+Proxy = Annotated[
+    SecretStr,
+    Field(
+        title="Proxy",
+        description="The address of a proxy that all calls go through, with its password if it asks for one.",
+    ),
+]
+"""The field ``proxy`` of a desk."""
 
 
 class PlatformBlock(Block):

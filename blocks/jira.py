@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import ConfigDict, Field, SecretStr
 
-from blocks.base import Address, DeskBlock, docs, logo
+from blocks.base import Address, Authority, DeskBlock, Proxy, docs, logo
 from caseproof.desks.abilities import DeskAbilities
 from caseproof.desks.jira import ABILITIES
 from caseproof.desks.jira import JiraCloud as JiraCloudClient
@@ -72,17 +72,8 @@ class JiraCloud(DeskBlock):
         title="Status of a closed ticket",
         description="Which one, where several are of the category Done. Leave it empty for the first one.",
     )
-    ca: str = Field(
-        default="",
-        title="Authority",
-        description="The certificate (PEM) of an authority of your own, where a proxy signs with it. Empty for the "
-        "system's list alone.",
-    )
-    proxy: SecretStr = Field(
-        default=SecretStr(""),
-        title="Proxy",
-        description="The address of a proxy that all calls go through, with its password if it asks for one.",
-    )
+    ca: Authority = ""
+    proxy: Proxy = SecretStr("")
 
     def account(self, name: str) -> JiraAccount:
         """The account; ``name`` is what people call the desk. Raises BadInput for what lacks something."""

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import ConfigDict, Field, SecretStr
 
-from blocks.base import Address, DeskBlock, docs, logo
+from blocks.base import Address, Authority, DeskBlock, Proxy, docs, logo
 from caseproof.desks.abilities import DeskAbilities
 from caseproof.desks.rt import ABILITIES
 from caseproof.desks.rt import RequestTracker as RequestTrackerClient
@@ -100,17 +100,8 @@ class RequestTracker(DeskBlock):
         description="Which of them, in RT's query language, as its query builder shows it. Empty for all.",
         examples=["'CF.{Kind}' = 'Job failure'"],
     )
-    ca: str = Field(
-        default="",
-        title="Authority",
-        description="The certificate (PEM) of an authority of your own, where RT or a proxy has one of it. Empty for "
-        "the system's list alone.",
-    )
-    proxy: SecretStr = Field(
-        default=SecretStr(""),
-        title="Proxy",
-        description="The address of a proxy that all calls go through, with its password if it asks for one.",
-    )
+    ca: Authority = ""
+    proxy: Proxy = SecretStr("")
 
     def account(self, name: str) -> RtAccount:
         """The account; ``name`` is what people call the desk. Raises BadInput for what lacks something."""

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import ConfigDict, Field, SecretStr
 
-from blocks.base import AddressOrNone, DeskBlock, docs, logo
+from blocks.base import AddressOrNone, Authority, DeskBlock, Proxy, docs, logo
 from caseproof.desks.abilities import DeskAbilities
 from caseproof.desks.zoho import ABILITIES
 from caseproof.desks.zoho import ZohoDesk as ZohoDeskClient
@@ -119,17 +119,8 @@ class ZohoDesk(DeskBlock):
     login_url: AddressOrNone = Field(
         default="", title="Address of tokens", description="Leave it empty for the data centre's."
     )
-    ca: str = Field(
-        default="",
-        title="Authority",
-        description="The certificate (PEM) of an authority of your own, where a proxy signs with it. Empty for the "
-        "system's list alone.",
-    )
-    proxy: SecretStr = Field(
-        default=SecretStr(""),
-        title="Proxy",
-        description="The address of a proxy that all calls go through, with its password if it asks for one.",
-    )
+    ca: Authority = ""
+    proxy: Proxy = SecretStr("")
 
     def account(self, name: str) -> ZohoAccount:
         """The account; ``name`` is what people call the desk. Raises BadInput for what lacks something."""

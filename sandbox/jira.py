@@ -14,16 +14,14 @@ import base64
 import json
 import re
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.utils import format_datetime
 from typing import Any
 
 from sandbox.farm_http import Asked, Part, Reply
-from sandbox.provider import Bad, Simulator, main
+from sandbox.provider import Bad, PeoplesSimulator, main
 
 EMAIL, TOKEN, ME = "caseproof@example.com", "a-made-up-api-token", "712020:caseproof"
 PROJECT, ELSEWHERE = "DEV", "OPS"
@@ -70,7 +68,7 @@ class Way:
     asks: tuple[str, ...] = ()
 
 
-class JiraSimulator(Simulator):
+class JiraSimulator(PeoplesSimulator):
     """``lag`` is that of the search in seconds, ``page`` how many issues it gives at most; ``endless``: its pages come
     to no end. ``rights`` are what our account may do. ``anonymous``: a wrong token is answered as to nobody."""
 
@@ -85,7 +83,7 @@ class JiraSimulator(Simulator):
         self.rights, self.token, self.labels_on_screen = set(RIGHTS), TOKEN, True
         self.issues: dict[str, Issue] = {}
         self.numbers = {PROJECT: 0, ELSEWHERE: 0}
-        self._next, self._lock = 10_000, threading.RLock()
+        self._next = 10_000
 
     # -- people on the site ----------------------------------------------------------------------------------------
 
@@ -147,14 +145,6 @@ class JiraSimulator(Simulator):
                     "requests": len(self.asked)}  # fmt: skip
 
     # -- answers ---------------------------------------------------------------------------------------------------
-
-    def answer(self, asked: Asked) -> Reply:
-        with self._lock:
-            if asked.path == "/simulator/people":
-                return Reply(getattr(self, str(asked.body.pop("does")))(**asked.body))
-            reply = super().answer(asked)
-        reply.headers = {"Date": format_datetime(datetime.now(UTC), usegmt=True), **reply.headers}
-        return reply
 
     def _badly(self, bad: Bad, asked: Asked) -> Reply:
         if bad.kind == "too many":

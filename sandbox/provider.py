@@ -13,6 +13,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any, Literal, TypeVar, get_args
 
 from sandbox.farm_http import Asked, Connection, Reply
@@ -114,6 +116,26 @@ class Simulator:
         if bad.kind in ("slow", "hang after"):
             reply.after = bad.value
         return reply
+
+
+class PeoplesSimulator(Simulator):
+    """A desk at which people work: what they do are its methods, and ``POST /simulator/people`` for those outside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.RLock()
+
+    def answer(self, asked: Asked) -> Reply:
+        with self._lock:
+            if asked.path == "/simulator/people":
+                return Reply(getattr(self, str(asked.body.pop("does")))(**asked.body))
+            reply = self.answered(asked)
+        reply.headers = {"Date": format_datetime(datetime.now(UTC), usegmt=True), **reply.headers}
+        return reply
+
+    def answered(self, asked: Asked) -> Reply:
+        """What it answers to what is asked of its API."""
+        return super().answer(asked)
 
 
 S = TypeVar("S", bound=Simulator)

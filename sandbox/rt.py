@@ -15,15 +15,13 @@ import argparse
 import base64
 import json
 import sys
-import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.header import decode_header, make_header
-from email.utils import format_datetime
 from typing import Any
 
 from sandbox.farm_http import Asked, Reply
-from sandbox.provider import Bad, Simulator, main
+from sandbox.provider import Bad, PeoplesSimulator, main
 from sandbox.rt_tickets import Part, Ticket, Transaction, as_utf8, term, terms_of, time_of, user_of
 
 USER, TOKEN, PASSWORD, NUMBER = "caseproof", "1-27-0123456789abcdef0123456789abcdef", "a-made-up-password", "27"
@@ -38,7 +36,7 @@ ZONE = timedelta(hours=5, minutes=45)
 _NO_LOGIN = "Unauthorized"
 
 
-class RtSimulator(Simulator):
+class RtSimulator(PeoplesSimulator):
     """``rights`` are what our account may do; ``fields`` the custom fields of each queue. It may not see what is in
     ``hidden``."""
 
@@ -50,7 +48,7 @@ class RtSimulator(Simulator):
         self.fields = {QUEUE: {FIELD}, RAISED: {FIELD}, ELSEWHERE: {FIELD}}
         self.token, self.password = TOKEN, PASSWORD
         self.tickets: dict[int, Ticket] = {}
-        self._next, self._lock = 0, threading.RLock()
+        self._next = 0
 
     # -- people ----------------------------------------------------------------------------------------------------
 
@@ -123,14 +121,6 @@ class RtSimulator(Simulator):
             return {"tickets": [self._shown(one) for one in self.tickets.values()], "requests": len(self.asked)}
 
     # -- answers ---------------------------------------------------------------------------------------------------
-
-    def answer(self, asked: Asked) -> Reply:
-        with self._lock:
-            if asked.path == "/simulator/people":
-                return Reply(getattr(self, str(asked.body.pop("does")))(**asked.body))
-            reply = super().answer(asked)
-        reply.headers = {"Date": format_datetime(datetime.now(UTC), usegmt=True), **reply.headers}
-        return reply
 
     def _badly(self, bad: Bad, asked: Asked) -> Reply:
         if bad.kind == "broken":

@@ -11,16 +11,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.utils import format_datetime
 from typing import Any
 
 from sandbox.farm_http import Asked, Part, Reply
-from sandbox.provider import Bad, Kind, Simulator, main
+from sandbox.provider import Bad, Kind, PeoplesSimulator, main
 from sandbox.zoho_pages import PAGES, address_of, ticket_page
 
 ORGANISATION, CLIENT, SECRET, REFRESH = "60001234", "1000.MADEUP", "a-made-up-secret", "1000.a-made-up-refresh-token"
@@ -60,7 +58,7 @@ class Ticket:
     closed_times: int = 0
 
 
-class ZohoSimulator(Simulator):
+class ZohoSimulator(PeoplesSimulator):
     """``at_once`` is the edition's limit, ``takes`` the seconds that an answer takes, ``lag`` those of the search,
     ``site`` what the addresses of its pages begin with.
 
@@ -94,7 +92,6 @@ class ZohoSimulator(Simulator):
         self.dice: Callable[[Asked], Kind | None] = lambda _: None
         self._under_way: list[float] = []
         self._next = 4_000_000_001_000
-        self._lock = threading.RLock()
 
     # -- people at the desk ----------------------------------------------------------------------------------------
 
@@ -161,15 +158,11 @@ class ZohoSimulator(Simulator):
 
     # -- answers ---------------------------------------------------------------------------------------------------
 
-    def answer(self, asked: Asked) -> Reply:
-        with self._lock:
-            if asked.path == "/simulator/people":
-                return Reply(getattr(self, str(asked.body.pop("does")))(**asked.body))
-            reply = self._throttled(asked) or super().answer(asked)
-            if asked.path.startswith(API):
-                self._under_way.append(time.monotonic() + self.takes + reply.after)
-                reply.after += self.takes
-        reply.headers = {"Date": format_datetime(datetime.now(UTC), usegmt=True), **reply.headers}
+    def answered(self, asked: Asked) -> Reply:
+        reply = self._throttled(asked) or super().answered(asked)
+        if asked.path.startswith(API):
+            self._under_way.append(time.monotonic() + self.takes + reply.after)
+            reply.after += self.takes
         return reply
 
     def goes_wrong(self, asked: Asked, not_by: Sequence[str]) -> Bad | None:
