@@ -12,7 +12,8 @@ from pydantic import TypeAdapter
 
 from caseproof.desks.base import DeskDown, DeskError
 from caseproof.desks.desk_api import DeskApi, refusal_in
-from caseproof.desks.rt_wire import QUEUE, REFUSAL, ROWS, VERSION, Numbered, Page, Queue, Row, RtAccount, Thing
+from caseproof.desks.rt_wire import QUEUE, REFUSAL, ROWS, VERSION, Page, Queue, Row, RtAccount, Thing
+from caseproof.desks.wire import Numbered
 from caseproof.http.api import READ_SECONDS, HttpApi
 from caseproof.http.client import Answer, Transport, credentials
 

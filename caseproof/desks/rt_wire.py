@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import Field, TypeAdapter, field_validator
 
-from caseproof.desks.wire import Account, Shape
+from caseproof.desks.wire import Account, Numbered, Shape
 
 N = TypeVar("N", bound="Numbered")
 
@@ -93,12 +93,6 @@ def quoted(text: str) -> str:
     """A text as it stands in RT's query language, between quotation marks."""
     escaped = text.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
-
-
-class Numbered(Shape):
-    """What has a number (of a user that something refers to, it is the name)."""
-
-    id: str
 
 
 class Page(Shape, Generic[N]):

@@ -34,3 +34,9 @@ class Shape(BaseModel):
     """What a desk answers, as far as it is read: an id may come as a number or as a text, and more may come with it."""
 
     model_config = ConfigDict(coerce_numbers_to_str=True, extra="ignore")
+
+
+class Numbered(Shape):
+    """What has an id of its own in a list."""
+
+    id: str

@@ -11,6 +11,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
+
+from pydantic import TypeAdapter
 
 from caseproof.config.clock import Clock
 from caseproof.desks.abilities import DeskAbilities, DeskAbility, Lack, all_but
@@ -30,6 +33,7 @@ from caseproof.desks.base import (
 from caseproof.desks.html_text import as_html, as_text
 from caseproof.desks.lost_answers import attempt, found_after_all
 from caseproof.desks.marks import cut, is_marked, mark_of, marked, units, unmarked
+from caseproof.desks.wire import Numbered
 from caseproof.desks.zoho_api import MOST_ROWS, PAGE, ZohoApi, ZohoRefused
 from caseproof.desks.zoho_finding import Finder
 from caseproof.desks.zoho_names import Names
@@ -45,6 +49,7 @@ from caseproof.desks.zoho_wire import (
     ROWS,
     CommentRow,
     File,
+    Page,
     Row,
     ZohoAccount,
     is_id,
@@ -52,6 +57,8 @@ from caseproof.desks.zoho_wire import (
 from caseproof.domain.visible import one_line
 from caseproof.http.api import READ_SECONDS
 from caseproof.http.client import Answer, Transport
+
+N = TypeVar("N", bound=Numbered)
 
 _CLOSED = "closed"
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
@@ -227,13 +234,17 @@ class ZohoDesk:
 
     def _comments(self, number: str) -> Iterator[CommentRow]:
         """The comments of a ticket, the newest first, page by page."""
+        return self._listed(number, "comments", COMMENTS, sortBy="-commentedTime")
+
+    def _files(self, number: str) -> Iterator[File]:
+        return self._listed(number, "attachments", FILES)
+
+    def _listed(self, number: str, what: str, shape: TypeAdapter[Page[N]], **asked: str) -> Iterator[N]:
+        """What a ticket has of these. Raises UnknownTicket, and DeskError for a list that comes to no end."""
         seen = set[str]()
         for start in range(0, MOST_ROWS, PAGE):
-            page, answer = self._api.page(
-                f"tickets/{number}/comments",
-                COMMENTS,
-                {"from": str(start), "limit": str(PAGE), "sortBy": "-commentedTime"},
-            )
+            params = {"from": str(start), "limit": str(PAGE), **asked}
+            page, answer = self._api.page(f"tickets/{number}/{what}", shape, params)
             if answer.is_missing:
                 raise _unknown(number)
             new = [one for one in page if one.id not in seen]
@@ -241,7 +252,7 @@ class ZohoDesk:
             seen.update(one.id for one in new)
             if len(page) < PAGE or not new:
                 return
-        raise DeskError(f"The ticket {number} has more comments than can be read.", "Use another ticket.")
+        raise DeskError(f"The ticket {number} has more {what} than can be read.", "Use another ticket.")
 
     def comments(self, ticket_id: str) -> Sequence[Comment]:
         """What stands on the ticket, oldest first; what the contact wrote by mail is none. Raises UnknownTicket."""
@@ -303,20 +314,6 @@ class ZohoDesk:
     def _file(self, number: str, name: str, size: int) -> Attachment | None:
         same = (one for one in self._files(number) if (one.name, one.size) == (name, size))
         return next((Attachment(one.id, one.name, one.size, None) for one in same), None)
-
-    def _files(self, number: str) -> list[File]:
-        found = dict[str, File]()
-        for start in range(0, MOST_ROWS, PAGE):
-            page, answer = self._api.page(
-                f"tickets/{number}/attachments", FILES, {"from": str(start), "limit": str(PAGE)}
-            )
-            if answer.is_missing:
-                raise _unknown(number)
-            new = {one.id: one for one in page if one.id not in found}
-            found |= new
-            if len(page) < PAGE or not new:
-                break
-        return list(found.values())
 
     # -- a ticket that is there, or that another one stands for ----------------------------------------------------
 

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import AliasChoices, Field, TypeAdapter
 
-from caseproof.desks.wire import Account, Shape
+from caseproof.desks.wire import Account, Numbered, Shape
 
 T = TypeVar("T")
 
@@ -105,10 +105,9 @@ def is_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
-class Row(Shape):
+class Row(Numbered):
     """A ticket. ``status_type`` is "Open", "On Hold" or "Closed", whatever its status is called."""
 
-    id: str
     number: str = Field("", alias="ticketNumber")
     subject: str | None = None
     status: str = ""
@@ -137,10 +136,9 @@ class Row(Shape):
         return None if self.fields is None or name not in self.fields else str(self.fields[name] or "")
 
 
-class CommentRow(Shape):
+class CommentRow(Numbered):
     """A comment; ``is_public``: the ticket's contact sees it."""
 
-    id: str
     content: str | None = None
     is_public: bool = Field(False, alias="isPublic")
     at: datetime | None = Field(None, alias="commentedTime")
@@ -154,18 +152,16 @@ class CommentRow(Shape):
         return str(told.get("name") or told.get("email") or "somebody at the desk")
 
 
-class File(Shape):
+class File(Numbered):
     """An attachment; ``size`` in bytes, which Zoho Desk writes as a text."""
 
-    id: str
     name: str = ""
     size: int = -1
 
 
-class Named(Shape):
+class Named(Numbered):
     """A department or a contact."""
 
-    id: str
     name: str | None = None
     email: str | None = None
 
