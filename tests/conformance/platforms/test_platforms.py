@@ -22,7 +22,8 @@ from caseproof.platforms.base import (
     UnknownRun,
 )
 from tests.conformance.lines import needs
-from tests.conformance.platforms.lines import CALLS, LINES, PlatformLine
+from tests.conformance.platforms.line import PlatformLine
+from tests.conformance.platforms.lines import CALLS, LINES
 
 KEY = "JF-000001:rerun:1"
 
