@@ -83,7 +83,7 @@ def test_a_page_of_another_origin_reads_nothing_and_does_nothing(house: UpHouse)
     with browser_tab() as tab, Loopback({"/": (200, {"Content-Type": "text/html"}, b"<h1>Cat pictures</h1>")}) as page:
         tab.goto(page.url)
         open_server, ours = house.world.jobs_server, house.world.server
-        spoils = attacked(tab, open_server)
+        spoils = attacked(tab, open_server, 120)
         assert spoils == Spoils(read=True, resumed=True, completed=True, deployed=True, listened=True), "an open door"
         assert attacked(tab, ours) == Spoils()
         tab.goto(page.url.replace("127.0.0.1", "localhost"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,7 +39,7 @@ def seldom(prefect_server: PrefectServer, tmp_path: Path) -> Iterator[Seldom]:
         made.start()
         wait_until("the fork server to be ready", lambda: "runs start at once" in made.said, 120)
         yield made
-        made.stop(signal.SIGKILL)  # told to end politely it would first wait for its next poll
+        made.stop()
 
 
 def test_a_run_begins_and_goes_on_at_once_though_the_worker_polls_every_ten_minutes(seldom: Seldom) -> None:
