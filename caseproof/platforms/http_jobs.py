@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from caseproof.domain.errors import BadInput
@@ -79,7 +79,9 @@ class HttpJobsClient:
         clock: list[datetime | None] = []
         with self._reader.as_declared():
             jobs = next(self._reader.records(clock), [])
-            first = self._first_runs()
+            now = clock[0] if clock else None
+            # A word that is new stands among the newest, and many a list begins with the oldest.
+            first = (now and self._reader.first_runs(now - timedelta(days=1))) or self._reader.first_runs(ALWAYS)
             words = sorted(self._unknown_words(first))
         found = f"{self._reader.address} answers as declared, with {len(jobs)} jobs on the first page of its list"
         unknown = f"The declaration does not name these states of runs, so they count as unknown: {', '.join(words)}."
@@ -91,15 +93,7 @@ class HttpJobsClient:
                     "Its runs do not say in which time zone they started, and UTC is believed: give the declaration "
                     "`timezone`, like Europe/Berlin, or UTC if it is."
                 )
-        return Probe(found, clock[0] if clock else None, tuple(lacks))
-
-    def _first_runs(self) -> Sequence[Any]:
-        """The first page of runs, as the service gives it."""
-        runs = self._declared.runs
-        if runs.list is None:
-            return []
-        with closing(self._reader.rows("runs.list", runs.list, {}, self._records.run_ids)) as pages:
-            return next(pages, [])
+        return Probe(found, now, tuple(lacks))
 
     def _unknown_words(self, rows: Sequence[Any]) -> set[str]:
         """States of these that the declaration does not name."""

@@ -189,6 +189,14 @@ class ServiceReader:
             "Name a job by its id, as the service's list of jobs gives it.",
         )
 
+    def first_runs(self, since: datetime) -> Sequence[Any]:
+        """The first page of the list of all runs from then on, as the service gives it; empty without such a list."""
+        listed = self._declared.runs.list
+        if listed is None:
+            return []
+        with closing(self.rows("runs.list", listed, {"since": self._written(since)}, self._records.run_ids)) as pages:
+            return next(pages, [])
+
     def rows_of(self, job_id: str, since: datetime) -> Generator[list[Any], None, None]:
         """Rows of the job's runs; of a list of all runs, others' too."""
         runs, when = self._declared.runs, self._written(since)

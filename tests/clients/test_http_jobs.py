@@ -231,6 +231,15 @@ def test_only_an_executed_run_succeeded_and_an_unknown_word_is_neither_good_nor_
         client.run(run.id)
 
 
+def test_a_state_that_was_renamed_is_told_by_the_doctor_behind_pages_of_older_runs(there: Service) -> None:
+    there.service.fill(250)
+    there.move(2 * 86_400)
+    client = there.client()
+    assert client.probe().lacks == ()
+    there.service.runs[client.start_run(JOB, KEY).id].state = "finished"
+    assert "finished" in client.probe().lacks[0]
+
+
 def test_a_page_is_known_by_the_runs_and_the_jobs_names_and_the_word_for_success(
     there: Service, certificate: Path
 ) -> None:
