@@ -245,22 +245,17 @@ def test_a_stop_switches_one_job_off_cancels_its_queue_and_repeats_harmlessly(ta
     assert jobs.standing("feed-a").active
 
 
-@pytest.mark.parametrize(
-    ("statement", "wrong"),
-    [
-        ("UPDATE feeds SET enabled = FALSE WHERE shop = (SELECT shop FROM feeds WHERE code = :job)", "touched 2 rows"),
-        ("UPDATE feeds SET enabled = FALSE WHERE code >= :job", "touched 2 rows"),
-        ("UPDATE feeds SET enabled = FALSE WHERE code = :job AND 1 = 2", "touched no row"),
-        ("UPDATE feeds SET enabled = FALSE WHERE code > :job", "changed something else, too: feed-b"),
-    ],
-)
-def test_a_stop_that_is_not_about_this_one_job_is_rolled_back_and_told(
-    table: JobTable, client: Client, statement: str, wrong: str
-) -> None:
-    with pytest.raises(PlatformRefused, match=wrong):
-        client(statements__stop=statement).stop("feed-a")
-    assert table.is_enabled("feed-a")
-    assert table.is_enabled("feed-b")
+def test_a_stop_that_is_not_about_this_one_job_is_rolled_back_and_told(table: JobTable, client: Client) -> None:
+    for condition, wrong in (
+        ("shop = (SELECT shop FROM feeds WHERE code = :job)", "touched 2 rows"),
+        ("code >= :job", "touched 2 rows"),
+        ("code = :job AND 1 = 2", "touched no row"),
+        ("code > :job", "changed something else, too: feed-b"),
+    ):
+        with pytest.raises(PlatformRefused, match=wrong):
+            client(statements__stop="UPDATE feeds SET enabled = FALSE WHERE " + condition).stop("feed-a")
+        assert table.is_enabled("feed-a")
+        assert table.is_enabled("feed-b")
 
 
 def test_a_job_of_several_rows_may_be_declared_and_the_others_are_left_alone(table: JobTable, client: Client) -> None:
@@ -376,25 +371,20 @@ def test_a_key_is_the_job_s_own(table: JobTable, client: Client) -> None:
     assert table.ask("SELECT params FROM feed_runs") == [('{"day": "2026-11-30"}',)]
 
 
-@pytest.mark.parametrize(
-    ("statement", "wrong"),
-    [
-        ("INSERT INTO feed_runs (feed, state, error) SELECT :job, 'queued', CAST(:key AS TEXT)", "gives none"),
-        ("INSERT INTO feed_runs (feed, state, error) SELECT code, CAST(:job AS TEXT), :key FROM feeds", "2 rows"),
-        ("INSERT INTO feed_runs (feed, state, error) SELECT :job, 'queued', :key FROM feeds WHERE 1 = 2", "0 rows"),
-    ],
-)  # fmt: skip
 def test_a_rerun_that_writes_something_else_than_one_run_of_this_key_is_rolled_back(
-    table: JobTable, client: Client, statement: str, wrong: str
+    table: JobTable, client: Client
 ) -> None:
-    if table.kind == "mysql":
-        statement = statement.replace("CAST(:key AS TEXT)", ":key").replace("CAST(:job AS TEXT)", ":job")
-    if table.kind == "postgresql":
-        statement = statement.replace(":key", "CAST(:key AS TEXT)").replace("SELECT :job", "SELECT CAST(:job AS TEXT)")
-        statement = statement.replace("CAST(CAST(:key AS TEXT) AS TEXT)", "CAST(:key AS TEXT)")
-    with pytest.raises(PlatformRefused, match=wrong):
-        client(statements__rerun=statement).start_run("feed-a", "key")
-    assert table.ask("SELECT count(*) FROM feed_runs") == [(0,)]
+    for selected, wrong in (
+        ("{job}, 'queued', {key}", "gives none"),
+        ("code, {job}, {key} FROM feeds", "2 rows"),
+        ("{job}, 'queued', {key} FROM feeds WHERE 1 = 2", "0 rows"),
+    ):
+        # PostgreSQL has to be told of what kind a value is that stands alone.
+        job, key = (":job", ":key") if table.kind == "mysql" else ("CAST(:job AS TEXT)", "CAST(:key AS TEXT)")
+        statement = f"INSERT INTO feed_runs (feed, state, error) SELECT {selected.format(job=job, key=key)}"
+        with pytest.raises(PlatformRefused, match=wrong):
+            client(statements__rerun=statement).start_run("feed-a", "key")
+        assert table.ask("SELECT count(*) FROM feed_runs") == [(0,)]
 
 
 def test_a_value_is_bound_and_never_part_of_a_statement(table: JobTable, client: Client) -> None:
@@ -420,9 +410,8 @@ def test_what_is_not_declared_it_cannot_do_and_says_what_a_person_does(client: C
 # -- what hurts --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("changed", "told"),
-    [
+def test_a_declaration_that_does_not_fit_is_told_at_doctor_time_by_its_entry(client: Client) -> None:
+    misfits: tuple[tuple[dict[str, Any], str], ...] = (
         ({"runs__columns__started": "startd"}, r"runs.columns.started is 'startd'.*do you mean started\?"),
         ({"jobs__columns__retailer": "retailer_name"}, r"jobs.columns.retailer is 'retailer_name'"),
         ({"statements__stop": "UPDATE feeds SET enabld = FALSE WHERE code = :job"}, "statements.stop: .*enabld"),
@@ -431,13 +420,10 @@ def test_what_is_not_declared_it_cannot_do_and_says_what_a_person_does(client: C
         ({"jobs__query": "SELECT * FROM feeds UNION ALL SELECT * FROM feeds"}, "'feed-[ab]' twice"),
         ({"jobs__columns__active": "title"}, "'title' says 'feed-[ab]' of a job, which is neither yes nor no"),
         ({"jobs__columns__active": "owner"}, "'owner' says nothing of a job, which is neither yes nor no"),
-    ],
-)
-def test_a_declaration_that_does_not_fit_is_told_at_doctor_time_by_its_entry(
-    client: Client, changed: dict[str, Any], told: str
-) -> None:
-    with pytest.raises(PlatformRefused, match=told):
-        client(**changed).probe()
+    )
+    for changed, told in misfits:
+        with pytest.raises(PlatformRefused, match=told):
+            client(**changed).probe()
 
 
 def test_a_column_that_was_renamed_meanwhile_is_told_and_nothing_is_written(table: JobTable, client: Client) -> None:
