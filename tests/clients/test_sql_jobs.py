@@ -246,14 +246,14 @@ def test_a_stop_switches_one_job_off_cancels_its_queue_and_repeats_harmlessly(ta
 
 
 def test_a_stop_that_is_not_about_this_one_job_is_rolled_back_and_told(table: JobTable, client: Client) -> None:
-    for condition, wrong in (
-        ("shop = (SELECT shop FROM feeds WHERE code = :job)", "touched 2 rows"),
-        ("code >= :job", "touched 2 rows"),
-        ("code = :job AND 1 = 2", "touched no row"),
-        ("code > :job", "changed something else, too: feed-b"),
+    for statement, wrong in (
+        ("UPDATE feeds SET enabled = FALSE WHERE shop = (SELECT shop FROM feeds WHERE code = :job)", "touched 2 rows"),
+        ("UPDATE feeds SET enabled = FALSE WHERE code >= :job", "touched 2 rows"),
+        ("UPDATE feeds SET enabled = FALSE WHERE code = :job AND 1 = 2", "touched no row"),
+        ("UPDATE feeds SET enabled = FALSE WHERE code > :job", "changed something else, too: feed-b"),
     ):
         with pytest.raises(PlatformRefused, match=wrong):
-            client(statements__stop="UPDATE feeds SET enabled = FALSE WHERE " + condition).stop("feed-a")
+            client(statements__stop=statement).stop("feed-a")
         assert table.is_enabled("feed-a")
         assert table.is_enabled("feed-b")
 
