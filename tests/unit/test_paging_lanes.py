@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from caseproof.procedure.paging import lanes
 from caseproof.procedure.paging.lanes import Lane
 from caseproof.up.processes import wait_until
 
@@ -28,7 +29,8 @@ def no_thread_left(after: int = 0) -> Iterator[None]:
         yield
 
 
-def test_jobs_that_get_on_share_a_few_threads() -> None:
+def test_jobs_that_get_on_share_a_few_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes, "STUCK_SECONDS", 60)  # else one that the machine lets wait is passed
     lane, threads, done = Lane("trial", at_once=4), set[str](), threading.Semaphore(0)
 
     def job() -> None:
