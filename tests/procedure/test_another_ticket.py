@@ -107,7 +107,7 @@ def test_a_ticket_that_is_gone_is_asked_for_and_the_one_that_a_person_names_take
     assert f"/cases/{ref}/hand#ticket" in refused(world, ref).next_action
     assert f"/cases/{ref}/hand#ticket" in refused(world, ref).next_action, "trying again helps nothing"
     name(world, ref, other)
-    carries = open_case_with(world.services.ledger, other)
+    carries = open_case_with(world.services.ledger, other, world.services.policy.desk)
     assert carries is not None
     assert carries.ref == ref, "it becomes no case of its own"
     closes_there(world, zoho, ref, other)

@@ -183,7 +183,7 @@ def test_a_new_ticket_folds_no_case_that_has_nothing_to_do_with_it(world, keeper
     folded, get = [], Cases.get
     monkeypatch.setattr(Cases, "get", lambda self, ref: folded.append(ref) or get(self, ref))
     world.desk.raise_one("It is late")
-    assert raised_on_the_desk.open_case_with(world.services.ledger, world.desk.by_people[0].ticket.id) is None
+    assert raised_on_the_desk.open_case_with(world.services.ledger, world.desk.by_people[0].ticket.id, "desk") is None
     assert folded == []
 
 
@@ -230,8 +230,8 @@ def test_a_ticket_whose_case_another_keeper_opened_meanwhile_is_not_told_that_th
     ticket = world.desk.raise_one(f"Job: {JOB}")
     carries = raised_on_the_desk.open_case_with
 
-    def other_keeper(ledger, number):
-        found = carries(ledger, number)
+    def other_keeper(ledger, number, desk):
+        found = carries(ledger, number, desk)
         world.open(ticket=number)
         return found
 
@@ -287,6 +287,19 @@ def test_what_a_closed_case_owes_its_ticket_is_made_up_for_on_the_desk_that_it_i
     assert old.ticket(number).status is TicketStatus.OPEN
     assert ref in keeper(days=1).done_late
     assert (old.ticket(number).status, moved.ticket(number).status) == (TicketStatus.CLOSED, TicketStatus.OPEN)
+
+
+def test_j2_a_ticket_raised_on_the_new_desk_is_heard_though_a_case_has_one_of_that_number_on_the_old(
+    world, keeper, moved
+) -> None:
+    world.platform.add("offers/feed-b")
+    keeper(minutes=1)
+    moved.by_people = [Raised(moved.ticket("T-000001"), "eve", "Job: offers/feed-b\nPlatform: jobs", world.clock())]
+    [ref] = keeper(minutes=1).raised
+    assert not world.platform.is_active("offers/feed-b")
+    world.step("ticket", ref)
+    fact = world.case(ref).ticket
+    assert (fact.data["ticket"], fact.data["desk"], fact.data["adopted"]) == ("T-000001", "another", True)
 
 
 def test_a_ticket_that_a_person_names_is_on_the_desk_that_the_policy_names_by_now(world, moved) -> None:

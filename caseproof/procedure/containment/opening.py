@@ -57,7 +57,7 @@ def open_case(
         return standing, False
     job = platform.job(request.job)
     if request.ticket:
-        _refuse_shared(ledger, request.ticket)
+        _refuse_shared(ledger, request.ticket, policy.desk)
         try:
             desk().ticket(request.ticket)
         except UnknownTicket:
@@ -123,26 +123,32 @@ def read_whose_job(ledger: Ledger, platform: Callable[[], JobPlatform], ref: str
     return ledger.store.change(ref, lambda now: [] if now.facts.get("retailer") else [event])
 
 
-def _refuse_shared(ledger: Ledger, ticket: str) -> None:
+def _refuse_shared(ledger: Ledger, ticket: str, desk: str) -> None:
     """One ticket, one case: closing one would close the other's."""
-    if case := open_case_with(ledger, ticket):
+    if case := open_case_with(ledger, ticket, desk):
         raise BadInput(f"{ticket} is the ticket of {case.ref} already.", "Give this job's own ticket, or none.")
 
 
-def open_case_with(ledger: Ledger, ticket: str) -> Case | None:
-    """The open case that carries this ticket, or is about to."""
+def open_case_with(ledger: Ledger, ticket: str, desk: str) -> Case | None:
+    """The open case that carries this ticket of the desk that the policy calls so, or is about to."""
     with ledger.store.reading() as uow:
         for ref in uow.cases.speaking_of(ticket, Kind.OPENED, Kind.TICKET_OPENED, Kind.TICKET_NAMED):
             with suppress(Unreadable):  # it holds up no other
-                if carries(case := uow.cases.get(ref), ticket):
+                if carries(case := uow.cases.get(ref), ticket, desk):
                     return case
     return None
 
 
-def carries(case: Case, ticket: str) -> bool:
-    """Whether this ticket is the case's, the one that it was raised from, or the one that it is to go on in."""
-    facts = (fact for fact in (case.ticket, named_ticket(case)) if fact is not None)
-    return bool(ticket) and ticket in (case.facts.get("ticket"), *(fact.data["ticket"] for fact in facts))
+def carries(case: Case, ticket: str, desk: str) -> bool:
+    """Whether this ticket is the case's, the one that it was raised from, or the one that it is to go on in.
+
+    On another desk than the case's own, the same number is another ticket.
+    """
+    named = named_ticket(case)
+    theirs: list[str | None] = [named.data["ticket"]] if named is not None else []
+    if case.ticket is None or case.ticket.data["desk"] == desk:
+        theirs += [case.facts.get("ticket"), case.ticket.data["ticket"] if case.ticket else None]
+    return bool(ticket) and ticket in theirs
 
 
 def _last_failure(ledger: Ledger, platform: JobPlatform, job: Job) -> Run | None:

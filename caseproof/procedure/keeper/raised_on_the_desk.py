@@ -144,7 +144,7 @@ class _Hearing:
     def _begin(self, one: Raised) -> bool:
         """Write it down; whether its case is wanted now."""
         known = Known(Stage.ASKED, one.by, one.ticket.subject, self._ledger.clock().isoformat())
-        if open_case_with(self._ledger, one.ticket.id) is not None:
+        if open_case_with(self._ledger, one.ticket.id, self._name) is not None:
             self._note(one.ticket.id, replace(known, stage=Stage.DONE))
             return False
         return self._want(one.ticket.id, known, f"{one.ticket.subject}\n{one.body}")
@@ -173,7 +173,7 @@ class _Hearing:
 
     def _done(self, ticket: str, known: Known, standing: Case | None) -> Known:
         """As it is known where this is the open case of its job; the ticket is told of it, unless it is the case's."""
-        if standing is None or carries(standing, ticket):
+        if standing is None or carries(standing, ticket, self._name):
             return replace(known, stage=Stage.DONE)
         where = self._hands.links.case_url(standing.ref)
         return self._saying(known, Stage.DONE, f"{standing.ref} is open for this job already: {where}")
