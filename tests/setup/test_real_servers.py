@@ -69,6 +69,7 @@ def test_a_script_that_is_told_to_end_leaves_no_server_no_tests_and_no_folder(
         assert script.stdout is not None
         server, place = script.stdout.readline().split()
         of_tests, said = script.stdout.readline().split(maxsplit=1)
+        wait_until("the server's own child", lambda: len(_group(int(server))) > 1, 60, every=0.05)
         running = [Identity.of(pid) for pid in (int(of_tests), *_group(int(server)))]
         script.send_signal(number)
         assert script.wait(60) == 128 + number
