@@ -100,6 +100,9 @@ class House:
     undo: ExitStack = field(default_factory=ExitStack)
     composes: bool = False
     """Whether each examination composes all mails, as only the thorough one does in the short run."""
+    asked: dict[str, Any] = field(default_factory=dict)
+    parts: dict[str, Any] = field(default_factory=dict)
+    """What a test has changed so far of the settings, and of what is examined: several faults come together."""
 
     def settings(self, **other: Any) -> Settings:
         """This installation's settings, with some of them changed."""
@@ -107,19 +110,28 @@ class House:
         asked |= {"database_url": None, "policy": None}
         return Settings(**(asked | {"browser": None} | other))
 
-    def installation(
-        self, *, thorough: bool = False, prefect_file: Path | None = None, **settings: Any
-    ) -> Installation:
-        """What the doctor examines; less than ``thorough``: without a browser and all mails, and with a short lock."""
-        here = installation(self.settings(**settings), prefect_file=prefect_file)
+    def installation(self, *, thorough: bool = False, **settings: Any) -> Installation:
+        """What the doctor examines, with these settings from here on.
+
+        Less than ``thorough``: without a browser and all mails, and with a short lock.
+        """
+        self.asked |= settings
+        here = installation(self.settings(**self.asked))
         lock = self.home.parent / "requirements.lock"
         if thorough:
             return here
         words = here.words if self.composes else lambda: "not looked at"
-        return replace(here, camera=picture, words=words, lock=lock)
+        return replace(replace(here, camera=picture, words=words, lock=lock), **self.parts)
+
+    def put(self, **parts: Any) -> Installation:
+        """What the doctor examines, with these fields of it in the place of the healthy ones from here on."""
+        self.parts |= parts
+        return self.installation()
 
     def copy(self, folder: Path) -> Path:
-        """The home folder once more, for a test that spoils it."""
+        """The home folder once more, for a test that spoils it: one copy, however many faults are planted there."""
+        if folder.exists():
+            return folder
         shutil.copytree(self.home, folder, ignore=shutil.ignore_patterns("caseproof.sqlite*"))
         with closing(self.raw(self.home)) as here, closing(self.raw(folder)) as there:
             here.backup(there)
@@ -210,8 +222,11 @@ def house(standing_house: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ho
     _register_everybody(standing_house)
     ours = {PREFECT_API_URL: f"{standing_house.prefect.url}/api", PREFECT_API_AUTH_STRING: GUARD}
     with temporary_settings(ours), standing_house.undo as undo:
-        for front in (standing_house.prefect, standing_house.jobs, standing_house.web):
-            undo.callback(front.well)
+        for mended in (
+            standing_house.prefect.well, standing_house.jobs.well, standing_house.web.well,
+            standing_house.asked.clear, standing_house.parts.clear,
+        ):  # fmt: skip
+            undo.callback(mended)
         yield standing_house
 
 
