@@ -9,18 +9,16 @@ from typing import Any
 
 import pytest
 import uvicorn
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from caseproof.domain.job_failure.kinds import Kind
 from caseproof.domain.vocabulary import Decision
 from caseproof.evidence.browser import ARGUMENTS, require_browser
 from caseproof.web import create_app
+from tests.support.axe import DESK, PHONE, violations
 from tests.support.serving import serving
 
 expect.set_options(timeout=60_000)  # milliseconds
-
-PHONE, DESK = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
 
 
 class Place:
@@ -110,6 +108,6 @@ def test_after_an_answer_the_page_shows_by_itself_what_the_case_asks_next_and_ax
         page = watched.new_page()
         page.goto(place.url)
         page.get_by_role("button", name="Send").click()  # with nothing chosen, so that errors stand there, too
-        found = Axe().run(page)
+        found = violations(page)
         assert found.violations_count == 0, found.generate_report()
         watched.close()

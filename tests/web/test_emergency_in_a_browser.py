@@ -10,20 +10,18 @@ from typing import Any
 
 import pytest
 import uvicorn
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from caseproof.channels.kept_channels import KeptChannels, keep_channels
 from caseproof.channels.voice.goto import GoToAccount
 from caseproof.evidence.browser import ARGUMENTS, require_browser
 from caseproof.web import create_app
+from tests.support.axe import PHONE, look_closely
 from tests.support.serving import serving
 from tests.support.urgent import LEAD, OWL, calling, ended, holder, link, paging, raised
 
 expect.set_options(timeout=60_000)  # milliseconds
 
-PHONE, DESK = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
-LOOKS = ((PHONE, "dark"), (DESK, "light"))
 POLICY = """
 team: [operator, team lead]
 contracts: {Gold: {kind: 24x7}}
@@ -93,18 +91,6 @@ def watched(browser: Browser, office: Office) -> Iterator[Page]:
     context = browser.new_context(bypass_csp=True)
     yield office.enter(context)
     context.close()
-
-
-def look_closely(page: Page) -> list[str]:
-    """What is wrong with a page, on a telephone at night and on a desk by day."""
-    found = []
-    for size, scheme in LOOKS:
-        page.set_viewport_size(size)  # type: ignore[arg-type]
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        found += [f"{scheme} {size['width']}: {line}" for line in Axe().run(page).generate_snapshot().splitlines()]
-        if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
-            found.append(f"{size['width']}: it is wider than the screen")
-    return found
 
 
 def test_axe_finds_nothing_wrong_with_any_of_its_pages_and_each_fits_a_telephone(office: Office, watched: Page) -> None:

@@ -25,12 +25,13 @@ DEADLINE_SECONDS = 240
 
 def wait_until_healthy(url: str, process: subprocess.Popen[bytes]) -> dict[str, Any]:
     end = time.monotonic() + DEADLINE_SECONDS
-    while time.monotonic() < end:
-        assert process.poll() is None, "the web app ended by itself"
-        try:
-            return dict(httpx.get(f"{url}/health").json())
-        except httpx.TransportError:
-            time.sleep(0.05)
+    with httpx.Client() as client:
+        while time.monotonic() < end:
+            assert process.poll() is None, "the web app ended by itself"
+            try:
+                return dict(client.get(f"{url}/health").json())
+            except httpx.TransportError:
+                time.sleep(0.05)
     raise AssertionError(f"nothing answered at {url} within {DEADLINE_SECONDS} s")
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import uvicorn
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from caseproof.config.policy_check import Storm
@@ -25,9 +24,9 @@ from caseproof.procedure.keeper import incidents
 from caseproof.procedure.views.check_report import Checked
 from caseproof.procedure.views.platforms import note_check
 from caseproof.web import create_app
+from tests.support.axe import ALL, DESK, EACH, PHONE, look_closely
 from tests.support.serving import serving
 
-PHONE, DESK = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
 PASSWORD = "nine tall chimneys"
 
 
@@ -98,26 +97,11 @@ def watched(browser: Browser, office: Office) -> Iterator[Page]:
     context.close()
 
 
-EVERY_LOOK = ((PHONE, "dark"), (DESK, "light"), (PHONE, "light"), (DESK, "dark"))
-
-
-def look_closely(page: Page, *looks: tuple[dict[str, int], str]) -> list[str]:
-    """What is wrong with a page, on a phone and on a desk, by day and by night; or with these looks alone."""
-    found = []
-    for size, scheme in looks or EVERY_LOOK:
-        page.set_viewport_size(size)  # type: ignore[arg-type]
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        found += [f"{scheme} {size['width']}: {line}" for line in Axe().run(page).generate_snapshot().splitlines()]
-        if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
-            found.append(f"{size['width']}: it is wider than the screen")
-    return found
-
-
 def test_axe_finds_nothing_wrong_with_the_list(office: Office, watched: Page) -> None:
-    for address in ("/?waits=team&order=retailer", "/cases"):
+    for address, looks in (("/?waits=team&order=retailer", ALL), ("/cases", EACH)):
         watched.goto(office.url + address)
         assert watched.get_by_role("row").count() > 3
-        assert look_closely(watched) == []
+        assert look_closely(watched, looks) == []
 
 
 def test_the_list_fits_screens_between_a_telephone_and_a_desk_too(office: Office, watched: Page) -> None:
@@ -146,11 +130,11 @@ def test_axe_finds_nothing_wrong_with_what_is_done_by_hand(office: Office, watch
     phone, desk = (PHONE, "dark"), (DESK, "light")
     for address, look in ((f"/cases/{last}/hand", phone), (one, desk), ("/contacts", phone), ("/raise?words=o", desk)):
         watched.goto(office.url + address)
-        assert look_closely(watched, look) == [], address
+        assert look_closely(watched, [look]) == [], address
     watched.goto(f"{office.url}/cases/{last}/hand")
     watched.get_by_role("button", name="Keep it").click()
     assert "The note is empty." in watched.get_by_role("alert").inner_text()
-    assert look_closely(watched, phone) == []
+    assert look_closely(watched, [phone]) == []
     watched.get_by_label("What the next one should know").fill("They moved.")
     watched.get_by_role("button", name="Keep it").click()
     assert "They moved." in watched.get_by_role("region", name="Notes").inner_text()
@@ -217,7 +201,7 @@ def test_axe_finds_nothing_wrong_with_any_other_page_of_the_team(office: Office,
         answer = watched.goto(office.url + address)
         assert answer is not None
         assert answer.ok, address
-        assert look_closely(watched, look) == [], address
+        assert look_closely(watched, [look]) == [], address
 
 
 def press(page: Page, name: str) -> None:
