@@ -597,7 +597,7 @@ def test_the_histories_that_these_tests_are_made_of_close() -> None:
     assert teller_of(Plan(Decision.AFTER_FIX)).case.is_closed
 
 
-@pytest.mark.parametrize("library", ["aiosmtpd", "pymap"])
+@pytest.mark.parametrize("library", ["aiosmtpd", pytest.param("pymap", marks=pytest.mark.full)])
 def test_the_demo_without_its_own_servers_says_what_to_install(home: Path, library: str) -> None:
     without = f"""
 import sys

@@ -247,7 +247,7 @@ COLUMNS = {
 }
 
 
-@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=examples(30), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(people=PEOPLE, data=st.data())
 def test_what_any_of_these_programs_writes_comes_back_as_it_was(
     tmp_path: Path, people: list[Contact], data: st.DataObject
