@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from caseproof.config.policy import BUILT_IN
 from caseproof.config.settings import Settings
 from caseproof.domain.job_failure.kinds import Kind
@@ -81,8 +83,10 @@ def checks_of(home: Path, url: str) -> Iterator[Checks]:
             process.wait(60)
 
 
-def test_a_check_killed_again_and_again_stops_every_job_once_and_loses_no_case(tmp_path: Path, full_run: bool) -> None:
-    jobs, kills = (500, 20) if full_run else (100, 3)
+@pytest.mark.full
+@pytest.mark.timeout(1200)
+def test_a_check_killed_again_and_again_stops_every_job_once_and_loses_no_case(tmp_path: Path) -> None:
+    jobs, kills = 500, 20
     home = tmp_path / "home"
     home.mkdir()
     (home / "policy.yaml").write_text(BUILT_IN.read_text().split("\ncheck:")[0] + CHECK)

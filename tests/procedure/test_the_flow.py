@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -230,8 +230,10 @@ def swapped(one: int, other: int) -> Callable[..., Any]:
     return names[function.name]  # type: ignore[no-any-return]
 
 
-def is_red(make_world: MakeWorld, flow: Callable[..., Any]) -> bool:
-    for story in STORIES:
+def is_red(
+    make_world: MakeWorld, flow: Callable[..., Any], stories: Sequence[Callable[[World], None]] = STORIES
+) -> bool:
+    for story in stories:
         world = make_world()
         world.flow = flow
         try:
@@ -243,13 +245,14 @@ def is_red(make_world: MakeWorld, flow: Callable[..., Any]) -> bool:
 
 @pytest.mark.parametrize(
     "place",
-    [pytest.param(place, marks=[pytest.mark.full] if place % 2 else []) for place in range(len(PLACES) - 1)],
+    [pytest.param(place, marks=[pytest.mark.full] if place % 4 else []) for place in range(len(PLACES) - 1)],
     ids=lambda place: " and ".join(PLACES[place : place + 2]),
 )
 def test_two_neighbours_that_change_places_are_found_out(make_world: MakeWorld, place: int) -> None:
     assert is_red(make_world, swapped(place, place + 1))
 
 
-def test_a_flow_that_was_not_changed_is_not_red(make_world: MakeWorld) -> None:
+def test_a_flow_that_was_not_changed_is_not_red(make_world: MakeWorld, full_run: bool) -> None:
+    """The short run asks one story of it: all of them pass with the flow as it stands."""
     assert len(PLACES) > 18
-    assert not is_red(make_world, swapped(0, 0))
+    assert not is_red(make_world, swapped(0, 0), STORIES if full_run else STORIES[:1])

@@ -64,7 +64,12 @@ class Overlap:
 
 
 @pytest.mark.parametrize(
-    ("name", "same"), [(name, False) for name in STEPS if name != "note"] + [(name, True) for name in WITH_INTENT]
+    ("name", "same"),
+    [
+        *((name, False) for name in STEPS if name != "note"),
+        *((name, True) for name in WITH_INTENT[:3]),
+        *(pytest.param(name, True, marks=pytest.mark.full) for name in WITH_INTENT[3:]),
+    ],
 )
 def test_a_step_taken_by_two_at_once_is_done_once(world: World, name: str, same: bool) -> None:
     ref = world.open()

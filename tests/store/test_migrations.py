@@ -178,13 +178,16 @@ def lived(store, number, events):
         uow.commit()
 
 
-def test_cases_from_before_0003_say_what_their_events_say_and_are_due(store, url):
-    for number, events in enumerate(lives()):
+def test_cases_from_before_0003_say_what_their_events_say_and_are_due(store, url, full_run):
+    """The short run has half of these lives on PostgreSQL, all of them on SQLite."""
+    half = not full_run and not url.startswith("sqlite")
+    first, *others = lives()
+    for number, events in enumerate([first, *(others[::2] if half else others)]):
         lived(store, number, events)
     before = rows_of(url)
-    assert len(before) >= 20
+    assert len(before) >= (10 if half else 20)
     assert {(row["has_news"], row["nudges"], row["asked_form"]) for row in before} >= {
-        (False, 0, ""), (False, 1, "decision"), (True, 1, "decision"),
+        (False, 0, ""), (True, 1, "decision"), *(() if half else [(False, 1, "decision")]),
     }  # fmt: skip
     store.close()
     with owner(url) as connection:

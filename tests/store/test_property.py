@@ -25,7 +25,7 @@ JOBS = count(1000)
 STEPS = st.sampled_from(Kind) | st.tuples(st.just("along the path to"), st.sampled_from(Kind))
 
 
-@settings(max_examples=examples(25))
+@settings(max_examples=examples(12, full=250))
 @given(steps=st.lists(st.tuples(STEPS, VALUES), max_size=6))
 def test_a_case_read_from_the_store_is_the_fold_of_its_events(shared, make, steps):
     store, _ = shared
@@ -66,7 +66,7 @@ def _last_proof(case):
     return case.proof["evidence"] if case.proof else None
 
 
-@settings(max_examples=examples(25))
+@settings(max_examples=examples(12, full=250))
 @given(
     data=st.dictionaries(WORDS.filter(lambda name: name not in ("number", "question")), VALUES, max_size=4),
     actor=WORDS.filter(lambda actor: actor.strip() and "\0" not in actor),
@@ -92,7 +92,7 @@ def shared(stores, make):
     stores.drop(url)
 
 
-@settings(max_examples=examples(50))
+@settings(max_examples=examples(20, full=500))
 @given(ref=st.text(max_size=12) | st.from_regex(r"\A[jJ][fF]-\d{1,9}\Z"))
 def test_any_text_is_a_known_case_or_an_unknown_one(shared, ref):
     store, _ = shared

@@ -274,7 +274,7 @@ def test_a_plan_that_scans_would_be_seen(many):
 # -- how it is kept ----------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=examples(50), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(20, full=500), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(at=st.datetimes(timezones=st.just(UTC)), other=st.datetimes(timezones=st.just(UTC)))
 def test_times_come_back_to_the_microsecond_and_keep_their_order(many, at, other):
     with many.uow() as uow:

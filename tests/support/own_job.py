@@ -42,6 +42,11 @@ class OwnJob:
         """It is broken again: the next run fails."""
         self.switch.unlink()
 
+    def pause(self) -> None:
+        """Its schedule starts no more runs."""
+        path = f"deployments/{self.deployment()['id']}/pause_deployment"
+        self.world.call(self.world.jobs_server, "POST", path)
+
     def open_case(self, *more: str, platform: str = PLATFORM) -> str:
         """``caseproof case open``, as an operator types it; returns the case's reference."""
         opened = self.world.caseproof("case", "open", "--platform", platform, "--job", self.id, *more)

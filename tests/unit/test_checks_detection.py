@@ -302,7 +302,7 @@ def oracle(rows: list[Run], job: str) -> tuple[str, int, int]:
     return ("flapping" if flaps else "watched" if streak else "fine"), len(streak), changes
 
 
-@settings(max_examples=examples(60))
+@settings(max_examples=examples(25, full=600))
 @given(st.lists(any_run, max_size=30), st.randoms(use_true_random=False))
 def test_detection_says_what_a_slow_and_plain_reading_says(
     drawn: list[tuple[str, str, datetime | None, datetime | None]], shuffle: random.Random
@@ -321,7 +321,7 @@ def test_detection_says_what_a_slow_and_plain_reading_says(
     pd.testing.assert_frame_equal(later[columns], found[columns])
 
 
-@settings(max_examples=examples(30))
+@settings(max_examples=examples(12, full=300))
 @given(st.lists(st.text(alphabet="TOFsscru", max_size=25), min_size=1, max_size=20), st.booleans())
 def test_no_job_is_failing_while_its_last_finished_run_succeeded(before: list[str], impatient: bool) -> None:
     policy = CheckPolicy(otherwise=Patience(failures=1), flapping=Flapping(changes=1000)) if impatient else None

@@ -122,7 +122,7 @@ def decisions(path: Path) -> Iterator[tuple[int, str, str]]:
             for op, left, right in pairs:
                 if isinstance(op, ast.In | ast.NotIn):
                     read.append(right)
-                if isinstance(op, ast.Eq | ast.NotEq) and not {'""', "''"} & {ast.unparse(left), ast.unparse(right)}:
+                if isinstance(op, ast.Eq | ast.NotEq) and not (is_empty(left) or is_empty(right)):
                     read += [left, right]  # whether there is any is no reading of it
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in SEARCHES:
             read.append(node.func.value)
@@ -131,6 +131,10 @@ def decisions(path: Path) -> Iterator[tuple[int, str, str]]:
         for one in read:
             if name := prose(one):
                 yield one.lineno, name, ast.unparse(node).partition("\n")[0]
+
+
+def is_empty(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value == ""
 
 
 def prose(node: ast.expr) -> str:

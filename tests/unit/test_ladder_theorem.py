@@ -24,7 +24,7 @@ from tests.support.support_cases import ASKED_AGAIN, BY_CASE, PEOPLE, SAID, Supp
 
 FIXED = settings(
     derandomize=True, database=None, deadline=None, phases=[Phase.generate, Phase.shrink],
-    suppress_health_check=list(HealthCheck), max_examples=examples(600),
+    suppress_health_check=list(HealthCheck), max_examples=examples(200, full=6_000),
 )  # fmt: skip
 ENTERS = {
     "handed_to_l2": Tier.L2, "reached_l2": Tier.L2, "taken_by_pt": Tier.PT, "reached_pt": Tier.PT,
@@ -98,7 +98,7 @@ asked = st.tuples(
     st.sampled_from([{}, {}, {}, {}, {}, BY_CASE, ASKED_AGAIN, *SPOILS]),
     st.integers(0, 9),
 )
-straight = st.sampled_from([0, 1, 2, 3, 4, 5, 6, 6, 6, 7])
+straight = st.sampled_from([0, 1, 1, 2, 3, 4, 5, 6, 6, 7])
 CLIMB = (
     Request.TRY, Request.HAND_TO_L2, Request.TRY, Request.ASK_PT, Request.ANSWER_L2, Request.EXHAUST, Request.TAKE,
 )  # fmt: skip
@@ -147,7 +147,7 @@ def test_no_sequence_of_requests_skips_a_gate() -> None:
     seen.clear()
     climbs()
     assert set(ENTERS) <= set(seen), "each tier was reached in some of them"
-    assert seen["refused"] > 1000
+    assert seen["refused"] > 300
 
 
 def test_the_oracle_sees_what_a_gate_left_open_would_let_through() -> None:

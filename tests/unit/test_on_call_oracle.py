@@ -8,7 +8,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from whenever import Instant
 
@@ -18,6 +18,7 @@ from caseproof.domain.on_call.calling import Alarm, CaseToCall, who_to_call
 from caseproof.domain.on_call.duty import OnCall
 from caseproof.domain.on_call.roster import Hours, Leave, Line, Override, Person
 from caseproof.domain.on_call.turns import turns
+from tests.support.examples import examples
 from tests.support.rota_oracle import DAY, Colleague, Repeated, Rota, StandIn, Walk, as_icalendar
 
 ZONES = sorted(zone for zone in available_timezones() if not zone.startswith(("posix", "right")))
@@ -205,6 +206,7 @@ def rotas(draw: st.DrawFn) -> tuple[Rota, int]:
     ), change
 
 
+@settings(max_examples=examples(8, full=300))
 @given(rotas())
 def test_moved_swapped_and_overridden_shifts_are_answered_as_the_oracle_does(drawn: tuple[Rota, int]) -> None:
     rota, change = drawn
@@ -213,6 +215,7 @@ def test_moved_swapped_and_overridden_shifts_are_answered_as_the_oracle_does(dra
     assert list(disagreements(rota, walked, {change, *sorted(near)[:4]})) == []
 
 
+@settings(max_examples=examples(8, full=300))
 @given(rotas())
 def test_the_turns_of_a_day_leave_no_minute_out_and_say_what_the_oracle_says(drawn: tuple[Rota, int]) -> None:
     rota, change = drawn

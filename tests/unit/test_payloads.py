@@ -13,11 +13,15 @@ HOUSE = Path(__file__).parents[2]
 SAYS = {kind.name: set(get_type_hints(kind.spec.says)) for kind in Kind}
 
 
+def is_kind(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id == "Kind"
+
+
 def written(path: Path) -> Iterator[tuple[int, str, str]]:
     """The names that an event is written with, where its kind and they stand in one call: line, kind, name."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call):
-            for kind in (a.attr for a in node.args if isinstance(a, ast.Attribute) and ast.unparse(a.value) == "Kind"):
+            for kind in (a.attr for a in node.args if isinstance(a, ast.Attribute) and is_kind(a.value)):
                 yield from ((node.lineno, kind, given.arg) for given in node.keywords if given.arg)
 
 

@@ -169,7 +169,7 @@ def test_a_ninetieth_percentile_is_a_time_that_some_case_took() -> None:
     assert hours(times.loc["close", "p90"]) == 29
 
 
-@settings(max_examples=examples(25))
+@settings(max_examples=examples(10, full=250))
 @given(st.lists(st.tuples(st.integers(0, 500), st.none() | st.integers(1, 300)), max_size=30))
 def test_the_weeks_add_up_whatever_came_and_went(cases: list[tuple[int, int | None]]) -> None:
     told = [[(Kind.OPENED, float(at)), *([(Kind.CLOSED, float(at + took))] if took else [])] for at, took in cases]

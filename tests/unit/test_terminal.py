@@ -193,6 +193,9 @@ def test_no_command_prints_past_the_filter() -> None:
             past.append(f"{file.relative_to(ROOT)}: escape, which leaves what acts on a terminal; safe does not")
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call):
+                last = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+                if last and last not in PRINTING | PAST and not last.startswith("write"):
+                    continue  # most calls: their names need not be put together
                 called = ast.unparse(node.func)
                 name = called.rpartition(".")[2]
                 bare = name in PRINTING and (called in PRINTING or called.startswith(("rich.", "typer.", "pprint.")))
