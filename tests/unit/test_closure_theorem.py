@@ -321,10 +321,10 @@ def test_a_case_closes_with_what_j7_or_j8_ask_and_with_nothing_less() -> None:
     alone: Counter[str] = Counter()
     seen: Counter[str] = Counter()
 
-    def one_thing_missing(alteration: Alteration, many: int) -> None:
+    def one_thing_missing(alteration: Alteration, one_of: int) -> None:
         """Each history lacks one thing, and the refusal names just that."""
 
-        @settings(FIXED, max_examples=examples(many))
+        @settings(FIXED, max_examples=examples(max(A_WAY, -(-AT_LEAST // one_of)), full=1_000 // one_of))
         @given(plans(alteration))
         def drive(plan: Plan) -> None:
             events, cases = legal(plan)
@@ -370,7 +370,7 @@ def test_a_case_closes_with_what_j7_or_j8_ask_and_with_nothing_less() -> None:
         ways = [alteration for alteration in ALTERATIONS if alteration.lacks == condition.code]
         assert ways, condition.code
         for alteration in ways:
-            one_thing_missing(alteration, max(A_WAY, -(-AT_LEAST // len(ways))))
+            one_thing_missing(alteration, one_of=len(ways))
     no_proof_of_what_is_known()
     anything()
     print("\n" + "\n".join(f"{n:6}  alone missing: {code}" for code, n in sorted(alone.items())))  # noqa: T201
