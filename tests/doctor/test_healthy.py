@@ -8,7 +8,11 @@ import sys
 from contextlib import closing
 from typing import Any
 
-from caseproof.doctor import examine
+import pytest
+
+from caseproof import cli
+from caseproof.cli import doctor as command
+from caseproof.doctor import Finding, Installation, examine
 from sandbox.world import ROOT
 from tests.doctor.conftest import JOBS, MAIL_PASSWORD
 
@@ -30,32 +34,52 @@ def retailers(house: Any) -> list[Any]:
         return list(raw.execute("SELECT * FROM retailers"))
 
 
-def test_all_is_well_in_a_healthy_installation_and_looking_changes_nothing(house: Any) -> None:
+def test_all_is_well_in_a_healthy_installation_and_looking_changes_nothing(
+    house: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the command does it, which says the same to a program, and ends with 0."""
     before = retailers(house)
-    findings = examine(house.installation(thorough=True))
-    assert [one for one in findings if not one.ok] == []
+    for name, value in {"HOME": house.home, "PUBLIC_URL": house.web.url, "WEB_URL": house.web.url}.items():
+        monkeypatch.setenv(f"CASEPROOF_{name}", str(value))
+    findings: list[Finding] = []
+
+    def kept(here: Installation) -> list[Finding]:
+        findings[:] = examine(here)
+        return findings
+
+    monkeypatch.setattr(command, "examine", kept)
+    monkeypatch.setattr(sys, "argv", ["caseproof", "doctor", "--json"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    told = capsys.readouterr()
+    assert (ended.value.code or 0, told.err) == (0, "")
+    assert json.loads(told.out) == [
+        {"check": one.check, "ok": True, "found": one.found, "next_action": ""} for one in findings
+    ]
     assert [one.check for one in findings] == CHECKS
-    told = {one.check: one.found for one in findings}
-    assert told["Evidence"] == "1 files of JF-000001 match their digests"
-    assert "cannot open it" in told["Web app"], "a loopback address is told to be one"
+    found = {one.check: one.found for one in findings}
+    assert found["Evidence"] == "1 files of JF-000001 match their digests"
+    assert "cannot open it" in found["Web app"], "a loopback address is told to be one"
     assert {"Prefect's server", f"platform '{JOBS}'", "The web app", "The confirmation page"} == set(
-        told["Clocks"].partition(": ")[2].rstrip(".").split(", ")
+        found["Clocks"].partition(": ")[2].rstrip(".").split(", ")
     )
     assert retailers(house) == before
-    assert "0 messages in INBOX, Caseproof is made when the first one is taken in" in told["Mailbox"]
-    assert told["Mailbox"].endswith("mailbox.example.com says whose mail is genuine")
-    assert "have no login" in told["Confirmation page"], "it stands beside the cases here"
+    assert "0 messages in INBOX, Caseproof is made when the first one is taken in" in found["Mailbox"]
+    assert found["Mailbox"].endswith("mailbox.example.com says whose mail is genuine")
+    assert "have no login" in found["Confirmation page"], "it stands beside the cases here"
     assert house.mailbox.messages == []
     assert house.inbox.folders() == ["INBOX"], "looking makes no folder"
     assert MAIL_PASSWORD not in str(findings)
-    assert told["Call list"] == "1 of 1 people are called, each by a number"
+    assert found["Call list"] == "1 of 1 people are called, each by a number"
     assert (
-        told["Voice"] == "'doctor-voice' may call; nobody was called; 'doctor-second-voice' may call; nobody was called"
+        found["Voice"]
+        == "'doctor-voice' may call; nobody was called; 'doctor-second-voice' may call; nobody was called"
     )
     assert house.telephones.calls == []
     assert not (house.home / "calendars").exists(), "looking keeps no calendar"
 
 
+@pytest.mark.full
 def test_the_command_says_the_same_to_a_program_and_ends_with_0(house: Any) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.support.patient_doctor", "doctor", "--json"], cwd=house.home, timeout=240,
