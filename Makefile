@@ -23,7 +23,7 @@ demo: ready browser ## a small world on this machine, with a case carried from f
 # Four processes on two cores, for the long tests wait more than they work; tests/conftest.py says which test runs where.
 TOGETHER = -n 4 --dist loadgroup --no-loadscope-reorder --durations=10
 
-test: ready browser ## the tests that CI runs: below ten minutes on two cores, with real servers and a browser
+test: ready browser ## the tests that CI runs, with real servers and a browser: a quarter of an hour on two cores
 	@scripts/compile-tests
 	@.venv/bin/python -m pytest $(or $(ARGS),$(TOGETHER))
 
